@@ -1,0 +1,63 @@
+"""`serx`, the command line. Each group of commands is a module of its own, imported when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Literal
+
+from deploy.failure import Failure
+
+_COMMANDS = {
+    "up": ("deploy.local.command:up", "Run everything on this machine, without Docker, until Ctrl-C."),
+    "run": ("deploy.cli:run_process", "Serve one process in the foreground."),
+    "org": ("deploy.org:app", "Organisations of this installation."),
+    "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),
+}
+"""A name, where the function or group of commands is, and its line in `serx --help`."""
+
+Process = Literal["gateway", "identity", "proposals", "engagements", "conversations", "orders"]
+
+
+def main() -> None:
+    """The console script. A Failure is one sentence on stderr and status 1."""
+    try:
+        _dispatch(sys.argv[1:])
+    except Failure as failure:
+        print(failure.sentence, *(f"  {line}" for line in failure.evidence), sep="\n", file=sys.stderr)
+        sys.exit(1)
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments[:1] == ["run"] and len(arguments) == 2 and not arguments[1].startswith("-"):
+        run_process(arguments[1])  # without the command line library, which a serving process has no use for
+        return
+    from cyclopts import App
+
+    app = App(name="serx", help="Service-Engine-X: one signature becomes an engagement, its projects and an order.")
+    app.version = _version
+    for name, (place, line) in _COMMANDS.items():
+        # In `serx --help` the line has to do: the whole text would mean importing every command.
+        app.command(place, name=name, help=None if arguments[:1] == [name] else line)
+    app(arguments)
+
+
+def run_process(process: Process | str) -> None:
+    """Serve one process in the foreground; settings come from SERX_* in the environment.
+
+    Parameters
+    ----------
+    process
+        gateway, identity, proposals, engagements, conversations or orders.
+    """
+    from deploy.run import run
+
+    run(process)
+
+
+def _version() -> str:
+    return metadata.version("serx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The command `serx up`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def up(
+    *,
+    data_dir: Path = Path(".serx"),
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
+    demo: bool = True,
+) -> None:
+    """Run everything on this machine, without Docker, until Ctrl-C.
+
+    Starts PostgreSQL, NATS, the five services and the gateway, migrates, makes a demo organisation and walks one
+    proposal from draft to signature. Whatever dies is started again. A second start finds its data again. While it
+    serves, `ready.json` in the data folder says what runs where, and how to log in.
+
+    Parameters
+    ----------
+    data_dir
+        Where data, logs and credentials are kept; made when it is not there.
+    port
+        The gateway's port on 127.0.0.1; 0 takes any that is free.
+    demo
+        Make the demo organisation and walk a proposal through.
+    """
+    from deploy.local.screen import Screen
+    from deploy.local.up import Options
+    from deploy.local.up import up as serve
+
+    asyncio.run(serve(Options(data_dir=data_dir, port=port, demo=demo), Screen()))

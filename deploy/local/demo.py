@@ -1,0 +1,84 @@
+"""The demo organisation: made once, with an admin and a client, and found again at every later start."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import msgspec
+
+from deploy.failure import Failure
+from deploy.local.api import Api, Token
+from deploy.local.credentials import Credentials
+from deploy.local.environment import Addresses, python
+from deploy.local.folder import DataFolder, read, write_private
+from deploy.local.walkthrough import Walk, walk
+
+NAME = "Demo Agency"
+ADMIN_EMAIL = "admin@demo.example"
+_CREATE_SECONDS = 30
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """What `demo.json` holds. The client comes with the first signature, and so does its token."""
+
+    org_id: str
+    admin_token: str
+    admin_user_id: str
+    admin_email: str
+    admin_password: str
+    client_token: str | None = None
+
+
+class _Created(msgspec.Struct, frozen=True):
+    org_id: str
+    admin_token: str
+    admin_user_id: str
+
+
+def found(folder: DataFolder) -> Demo | None:
+    """The demo of an earlier start. Raises Failure when its file is damaged."""
+    return read(folder.demo, Demo) if folder.demo.exists() else None
+
+
+async def create(folder: DataFolder, addresses: Addresses, credentials: Credentials) -> Demo:
+    """Make the organisation and its admin, by the command that an operator would use.
+
+    Raises Failure with what the command said.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *python("-m", "deploy.cli", "org", "create", "--name", NAME, "--admin-email", ADMIN_EMAIL, "--json"),
+        env=addresses.environment("identity") | {"SERX_ADMIN_PASSWORD": credentials.demo_admin},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), _CREATE_SECONDS)
+    except TimeoutError as error:
+        raise Failure(f"The demo organisation was not made within {_CREATE_SECONDS} s.") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode:
+        raise Failure("The demo organisation could not be made.", errors.decode(errors="replace").splitlines()[-8:])
+    created = msgspec.json.decode(output, type=_Created)
+    demo = Demo(created.org_id, created.admin_token, created.admin_user_id, ADMIN_EMAIL, credentials.demo_admin)
+    write_private(folder.demo, demo)
+    return demo
+
+
+async def walk_once(folder: DataFolder, addresses: Addresses, demo: Demo) -> tuple[Demo, Walk]:
+    """Walk one proposal; the first walk also gives the demo its client.
+
+    Raises ApiRefused.
+    """
+    async with aiohttp.ClientSession() as session:
+        api = Api(session, addresses.http("gateway"))
+        walked = await walk(api, admin_token=demo.admin_token, client_token=demo.client_token)
+        if demo.client_token is None:
+            wish = {"name": "Demo client", "role": "client", "client_id": walked.signed.engagement.client_id}
+            token = await api.post("token", "/api/tokens", demo.admin_token, wish, Token)
+            demo = msgspec.structs.replace(demo, client_token=token.token)
+            write_private(folder.demo, demo)
+    return demo, walked

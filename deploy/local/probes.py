@@ -1,0 +1,46 @@
+"""Is it there yet? One question per kind of process, each answered at once, yes or no."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from deploy.local.ports import HOST
+
+TIMEOUT_SECONDS = 2.0
+
+
+async def http_ready(port: int) -> bool:
+    """Whether `GET /health/ready` answers 200. Spoken by hand: an HTTP client takes longer to import than to wait."""
+    return b" 200 " in await _first_line(
+        port, b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+
+
+async def nats_ready(port: int) -> bool:
+    """Whether NATS greets; it listens only after JetStream has recovered its streams."""
+    return (await _first_line(port)).startswith(b"INFO ")
+
+
+async def postgres_ready(dsn: str) -> bool:
+    """Whether PostgreSQL takes logins; during crash recovery it listens and refuses."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=TIMEOUT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    await connection.close()
+    return True
+
+
+async def _first_line(port: int, request: bytes = b"") -> bytes:
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            try:
+                writer.write(request)
+                return await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError):  # ValueError: a line without an end
+        return b""

@@ -1,0 +1,96 @@
+"""All children together: who is started, what the world is told of them, in which order they stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from deploy.local.child import Child, Recipe
+from deploy.local.folder import DataFolder
+from deploy.local.leftovers import remember
+from deploy.local.log import Log
+from shared.messaging.topology import SERVICES
+
+STOP_ORDER = (("gateway",), SERVICES, ("nats",), ("postgres",))
+_NEEDED_BY_ALL = ("nats", "postgres")
+_LAST_WAIT_SECONDS = 5.0
+
+
+class Supervisor:
+    """Keeps children alive until `stop`.
+
+    It says what happens to them by `tell`, and calls `changed` with each new process and `came_back` when one that died
+    is ready again.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        *,
+        tell: Callable[[str], None],
+        changed: Callable[[], None],
+        came_back: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._tell = tell
+        self._changed = changed
+        self._came_back = came_back
+        self._children: dict[str, Child] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Looked at here as well: a failure during the start is told by `start`, and nobody waits for this one.
+        self._broken.add_done_callback(lambda broken: broken.cancelled() or broken.exception())
+        self._stopping = False
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {name: child.pid for name, child in self._children.items() if child.pid is not None}
+
+    async def start(self, recipe: Recipe) -> None:
+        """Start a child and return when it is ready. Raises Failure when it cannot start."""
+        if self._stopping:
+            return
+        child = self._children[recipe.name] = Child(recipe, Log(self._folder.log(recipe.name)), self)
+        task = asyncio.create_task(child.keep(), name=recipe.name)
+        task.add_done_callback(self._on_end)
+        self._tasks.add(task)
+        ready = asyncio.create_task(child.wait_ready())
+        try:
+            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            await (task if task.done() else ready)
+        finally:
+            ready.cancel()
+
+    async def broken(self) -> None:
+        """Wait for ever; raises what ended the keeping of a child, if anything ever does."""
+        await asyncio.shield(self._broken)
+
+    async def stop(self) -> None:
+        """Stop everything: the door first, the database last."""
+        self._stopping = True
+        for names in STOP_ORDER:
+            await asyncio.gather(*(self._children[name].stop() for name in names if name in self._children))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WAIT_SECONDS)
+        self._folder.processes.unlink(missing_ok=True)
+
+    def report(self, line: str) -> None:
+        self._tell(line)
+
+    def started(self) -> None:
+        remember(self._folder, self.pids)
+        self._changed()
+
+    def back(self, name: str) -> None:
+        """What waits between two attempts may have waited for this; and its interpreter was perhaps the last spare."""
+        self._came_back()
+        if name in _NEEDED_BY_ALL:
+            for child in self._children.values():
+                child.nudge()
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if self._broken.done() or task.cancelled() or self._stopping:
+            return
+        error = task.exception()
+        if error is not None:
+            self._broken.set_exception(error)

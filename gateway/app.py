@@ -1,0 +1,93 @@
+"""Wiring, top to bottom: settings → services → credentials → bus → the gateway's own pages → the door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.openapi.config import OpenAPIConfig
+
+from gateway.authentication import Identity
+from gateway.credentials import Credentials
+from gateway.documents import Documents
+from gateway.door import Door
+from gateway.forwarding import Forwarding
+from gateway.headers import networks
+from gateway.limiter import Limiter
+from gateway.pages import Probe, pages, version
+from gateway.refusals import ServiceAway
+from gateway.revocations import Hearing, listen
+from gateway.routes import Service
+from gateway.settings import GatewaySettings
+from gateway.upstream import Upstream
+from shared.messaging.bus import Bus
+from shared.web import problems
+from shared.web.app import run_process
+
+PROBE_SECONDS = 1.0
+
+
+def create_app(told: GatewaySettings) -> Door:
+    """The gateway as an ASGI application."""
+    upstreams = {service: Upstream(service, getattr(told, f"{service}_url")) for service in Service}
+    keys = {service: getattr(told, f"{service}_key") for service in Service}
+    bus = Bus(process="gateway", url=told.nats_url)
+    hearing = Hearing(bus)
+    identity = Identity(upstreams[Service.IDENTITY], keys[Service.IDENTITY])
+    credentials = Credentials(identity.verify, remember_seconds=told.credential_cache_seconds, is_heard=hearing)
+    forwarding = Forwarding(
+        upstreams,
+        keys,
+        identity=identity,
+        credentials=credentials,
+        public_url=told.public_url,
+        trusted_proxies=networks(told.trusted_proxies),
+    )
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        await listen(bus, hearing, credentials)
+        await bus.open()
+        yield
+        await bus.close()
+        for upstream in upstreams.values():
+            upstream.close()
+
+    def own_document() -> dict[str, Any]:
+        return own.openapi_schema.to_schema()
+
+    documents = Documents(upstreams, own_document, version=version(), server=told.public_url or "/")
+    own = Litestar(
+        route_handlers=pages(_probes(upstreams, bus), documents.merged),
+        exception_handlers={Exception: problems.answer},
+        state=State({"problems": {ServiceAway: problems.AWAY}}),
+        lifespan=[running],
+        openapi_config=OpenAPIConfig(title="gateway", version=version(), path="/schema"),
+        logging_config=None,
+    )
+    return Door(own, credentials=credentials, limiter=Limiter(told.rate_limit), forwarding=forwarding)
+
+
+def run() -> None:
+    """Run the gateway as the environment says, until it is told to stop."""
+    run_process("gateway", GatewaySettings, create_app)
+
+
+def _probes(upstreams: dict[Service, Upstream], bus: Bus) -> dict[str, Probe]:
+    async def hears() -> bool:
+        return bus.is_connected
+
+    probes: dict[str, Probe] = {"bus": hears}
+    return probes | {service: partial(_is_live, upstream) for service, upstream in upstreams.items()}
+
+
+async def _is_live(upstream: Upstream) -> bool:
+    try:
+        answer = await upstream.exchange("GET", b"/health/live", [], patience_seconds=PROBE_SECONDS)
+    except ServiceAway:
+        return False
+    return answer.status == 200

@@ -1,0 +1,126 @@
+"""The way in. What is refused is refused in this order: 401, 429, 413; all else is the service's to say."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any, Final
+
+from litestar.types import ASGIApp, Message, Receive, Send
+
+from gateway import composition, refusals
+from gateway.answers import Answer, Headers
+from gateway.authentication import credential_in
+from gateway.call import Call, CallerGone, begin
+from gateway.credentials import Credentials
+from gateway.forwarding import Forwarding
+from gateway.limiter import Limiter
+from gateway.refusals import (
+    NoSuchPath,
+    RateLimited,
+    Refusal,
+    ServiceAway,
+    Unauthenticated,
+)
+from gateway.routes import engagement_in, is_own, is_public, owner_of
+from gateway.streams import ConnectionLost
+from shared.telemetry import log
+
+_NOT_SNIFFED: Final = (b"x-content-type-options", b"nosniff")
+_NOT_STORED: Final = (b"cache-control", b"no-store")
+
+_log = log(__name__)
+
+
+class Door:
+    """The ASGI application: the gateway's own pages are a Litestar application behind it, all else is forwarded."""
+
+    def __init__(self, own: ASGIApp, *, credentials: Credentials, limiter: Limiter, forwarding: Forwarding) -> None:
+        self._own = own
+        self._credentials = credentials
+        self._limiter = limiter
+        self._forwarding = forwarding
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._own(scope, receive, send)
+            return
+        call = begin(scope)
+        try:
+            await self._admit(call)
+            if is_own(call.path):
+                await self._own_page(call, receive, send)
+                return
+            await call.read_body(receive)
+            answer = await self._answered(call)
+        except Refusal as refusal:
+            answer = _refused(call, refusal)
+        except CallerGone:
+            return
+        except Exception as error:  # noqa: BLE001 # the outermost edge: whatever it is becomes a problem
+            _log.exception("request failed", method=call.method, path=call.path)
+            answer = refusals.answer(error, path=call.path)
+        await _deliver(answer, call, send)
+
+    async def _admit(self, call: Call) -> None:
+        """Raises Unauthenticated, RateLimited, ServiceAway."""
+        if is_public(call.method, call.path):
+            return
+        caller = await self._credentials.caller_of(credential_in(call), at=call.at)
+        if caller is None:
+            raise Unauthenticated
+        wait_seconds = self._limiter.take(caller.credential_id, at=monotonic())
+        if wait_seconds:
+            raise RateLimited(wait_seconds)
+        call.caller = caller
+
+    async def _answered(self, call: Call) -> Answer:
+        service = owner_of(call.path)
+        if service is None:
+            raise NoSuchPath
+        engagement_id = engagement_in(call.path)
+        if engagement_id is None:
+            return await self._forwarding.forward(call, service)
+        if call.method == "GET":
+            return await composition.engagement(self._forwarding, call, engagement_id)
+        composition.without_seen(call)
+        return await self._forwarding.forward(call, service)
+
+    async def _own_page(self, call: Call, receive: Receive, send: Send) -> None:
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _signed(list(message["headers"]), call)
+            await send(message)
+
+        # A HEAD is a GET whose body the server leaves out.
+        scope: Any = {**call.scope, "method": "GET"} if call.method == "HEAD" else call.scope
+        await self._own(scope, receive, signed)
+
+
+def _refused(call: Call, refusal: Refusal) -> Answer:
+    if isinstance(refusal, ServiceAway):
+        _log.warning("service away", service=refusal.service, cause=refusal.cause, method=call.method, path=call.path)
+    return refusals.answer(refusal, path=call.path)
+
+
+async def _deliver(answer: Answer, call: Call, send: Send) -> None:
+    """Send the answer; one that breaks off half way is left incomplete, so that the caller cannot take it for whole."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(answer.headers, call)})
+    if isinstance(answer.body, bytes):
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+        return
+    try:
+        async for chunk in answer.body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except ConnectionLost as error:
+        _log.warning("answer broke off", method=call.method, path=call.path, cause=str(error))
+    finally:
+        answer.body.abandon()
+
+
+def _signed(headers: Headers, call: Call) -> Headers:
+    """With what every answer carries."""
+    headers = [*headers, (b"x-request-id", call.request_id.encode()), _NOT_SNIFFED]
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append(_NOT_STORED)
+    return headers

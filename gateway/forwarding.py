@@ -1,0 +1,113 @@
+"""Passes a call to the service that owns it, in the caller's name, and brings back the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gateway.answers import Answer, Headers
+from gateway.authentication import IDENTITY, Identity
+from gateway.call import Call
+from gateway.credentials import Credentials
+from gateway.headers import (
+    Network,
+    client_address,
+    forwarded_answer,
+    forwarded_request,
+    public_url,
+)
+from gateway.refusals import ServiceAway
+from gateway.routes import Service
+from gateway.upstream import Upstream
+from shared.web.origin import PUBLIC_URL_HEADER
+
+_PUBLIC_URL: Final = PUBLIC_URL_HEADER.encode()
+_CLIENT_ADDRESS: Final = b"serx-client-address"
+_CREDENTIAL: Final = b"serx-credential"
+"""The id of the credential that was used, for identity alone: it has to know which session logs out."""
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Forwarding:
+    """Knows the services, and what to tell them about a call."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[Service, Upstream],
+        keys: Mapping[Service, str],
+        *,
+        identity: Identity,
+        credentials: Credentials,
+        public_url: str,
+        trusted_proxies: Sequence[Network],
+    ) -> None:
+        self._upstreams = upstreams
+        self._keys = keys
+        self._identity = identity
+        self._credentials = credentials
+        self._public_url = public_url.rstrip("/").encode()
+        self._trusted_proxies = trusted_proxies
+
+    async def forward(self, call: Call, service: Service) -> Answer:
+        """The call as it came, answered by `service`. Raises ServiceAway."""
+        headers = forwarded_request(call.headers)
+        if service is not Service.IDENTITY:
+            return await self.send(call, service, headers)
+        return await self._to_identity(call, headers)
+
+    async def send(self, call: Call, service: Service, headers: Headers, *, instead: bytes | None = None) -> Answer:
+        """What `service` answers to `call`, or has at the path `instead`, in the caller's name. Raises ServiceAway.
+
+        A service that does not take the gateway's word is away, as far as the caller can tell: their credential is good.
+        """
+        headers = [*headers, *self._told(call, service)]
+        upstream = self._upstreams[service]
+        if instead is None:
+            answer = await upstream.exchange(call.method, call.target, headers, call.body)
+        else:
+            answer = await upstream.exchange("GET", instead, headers)
+        if answer.status == 401 and service is not Service.IDENTITY:
+            abandon(answer)
+            raise ServiceAway(service, "it does not accept the signed identity")
+        answer.headers = forwarded_answer(answer.headers, status=answer.status)
+        return answer
+
+    async def _to_identity(self, call: Call, headers: Headers) -> Answer:
+        """Whatever a change at identity did to people and credentials holds here before the caller hears of it."""
+        may_have_changed = call.method not in _READS
+        try:
+            answer = await self.send(call, Service.IDENTITY, headers)
+            may_have_changed = may_have_changed and not 400 <= answer.status < 500
+            return answer
+        finally:
+            if may_have_changed and call.caller is not None:
+                self._credentials.forget_organisation(call.caller.actor.org_id)
+
+    def _told(self, call: Call, service: Service) -> Headers:
+        """What the gateway says about a call, and nobody else may."""
+        told: Headers = [
+            (_PUBLIC_URL, self._public_url or _address_in(call)),
+            (_CLIENT_ADDRESS, client_address(call.scope, self._trusted_proxies).encode()),
+            (b"x-request-id", call.request_id.encode()),
+            (b"traceparent", call.traceparent.encode()),
+        ]
+        if call.caller is None:
+            told.append((IDENTITY, self._identity.own_identity(at=call.at)))
+            return told
+        told.append((IDENTITY, call.caller.identity_for(service, self._keys[service], at=call.at)))
+        if service is Service.IDENTITY:
+            told.append((_CREDENTIAL, str(call.caller.credential_id).encode()))
+        return told
+
+
+def _address_in(call: Call) -> bytes:
+    scope, named = call.scope, call.named
+    server = tuple(scope.get("server") or ("localhost", None))
+    proto = named.get(b"x-forwarded-proto", b"")
+    return public_url(named.get(b"host", b""), proto, scheme=scope.get("scheme", "http"), server=server)
+
+
+def abandon(answer: Answer) -> None:
+    """Nobody wants the rest of this answer."""
+    if not isinstance(answer.body, bytes):
+        answer.body.abandon()

@@ -1,0 +1,111 @@
+"""What the gateway answers by itself: the index, health, the API's document and its page."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata, resources
+from typing import Annotated, Final
+
+import msgspec
+from litestar import MediaType, Response, get
+from litestar.types import ControllerRouterHandler
+
+from gateway.routes import LOGIN, OWNERS
+from shared import clock
+
+Probe = Callable[[], Awaitable[bool]]
+_INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+class Index(msgspec.Struct, frozen=True):
+    """What is where."""
+
+    name: str
+    version: str
+    endpoints: Annotated[dict[str, str], msgspec.Meta(description="Path of each resource, by name.")]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The gateway answers."""
+
+    status: str
+    version: str
+    timestamp: datetime
+
+
+def version() -> str:
+    """The version that is installed; `0+source` when it runs from a checkout."""
+    try:
+        return metadata.version("serx")
+    except metadata.PackageNotFoundError:
+        return "0+source"
+
+
+def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:
+    """The gateway's own routes, all of them public; `document` gives the OpenAPI document of the whole API."""
+    index = _index()
+    page = resources.files("gateway").joinpath("docs.html").read_text(encoding="utf-8")
+    policy = content_security_policy(page)
+
+    @get("/api", summary="Index", tags=["API"])
+    async def read_index() -> Index:
+        """Name, version, and where everything is."""
+        return index
+
+    @get("/api/health", summary="Health", tags=["API"])
+    async def read_health() -> Health:
+        """Whether the API answers at all; `/health/ready` says more."""
+        return Health("healthy", index.version, clock.now().astimezone(UTC))
+
+    @get("/api/openapi.json", include_in_schema=False)
+    async def read_document() -> Response[bytes]:
+        return Response(await document(), media_type=MediaType.JSON)
+
+    @get("/api/docs", include_in_schema=False)
+    async def read_docs() -> Response[str]:
+        return Response(page, media_type=MediaType.HTML, headers={"content-security-policy": policy})
+
+    @get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @get("/health/ready", include_in_schema=False)
+    async def ready() -> Response[dict[str, object]]:
+        answers = await asyncio.gather(*(probe() for probe in probes.values()))
+        body: dict[str, object] = {
+            "status": "ready" if all(answers) else "not ready",
+            "checks": dict(zip(probes, answers, strict=True)),
+        }
+        return Response(body, status_code=200 if all(answers) else 503)
+
+    return [read_index, read_health, read_document, read_docs, live, ready]
+
+
+def content_security_policy(page: str) -> str:
+    """Only the script and the style that are in `page`, by their hashes, and calls to this API."""
+    allowed: dict[str, list[str]] = {"script": [], "style": []}
+    for kind, text in _INLINE.findall(page):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        allowed[kind].append(f"'sha256-{digest}'")
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(allowed['script'])}",
+            f"style-src {' '.join(allowed['style'])}",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _index() -> Index:
+    own = {"health": "/api/health", "openapi": "/api/openapi.json", "docs": "/api/docs", "login": LOGIN}
+    lists = {name: f"/api/{name}" for name in OWNERS if name not in ("auth", "order-tasks")}
+    return Index("Service-Engine-X", version(), own | {"me": "/api/auth/me"} | lists)

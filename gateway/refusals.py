@@ -1,0 +1,71 @@
+"""The ways in which the gateway itself says no, and what each is on the wire."""
+
+from __future__ import annotations
+
+import math
+
+from gateway.answers import Answer
+from gateway.routes import Service
+from shared.web import problems
+
+
+class Refusal(Exception):
+    """The gateway answers by itself; the service is not asked."""
+
+
+class Unauthenticated(Refusal):
+    """The credential is missing, malformed, unknown, expired or revoked."""
+
+
+class RateLimited(Refusal):
+    """The credential has asked too much; `seconds` until the next request would pass."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class BodyTooLarge(Refusal):
+    """The body is longer than the API takes."""
+
+
+class NoSuchPath(Refusal):
+    """No service owns the path."""
+
+
+class ServiceAway(Refusal):
+    """A service cannot be reached, broke off, or did not answer in time."""
+
+    def __init__(self, service: Service, cause: str) -> None:
+        super().__init__(service, cause)
+        self.service = service
+        self.cause = cause
+
+
+_AWAY = "A part of the system is away for a moment. Try again; an Idempotency-Key makes sure that it happens once."
+
+
+def answer(error: Exception, *, path: str) -> Answer:
+    """`error` as an RFC 9457 problem about `path`."""
+    kind, detail, headers = _explained(error)
+    body = problems.render(kind, detail, instance=path)
+    told = {"content-type": problems.MEDIA_TYPE, "content-length": str(len(body))}
+    told |= problems.headers_of(kind) | headers
+    return Answer(kind.status, [(name.encode(), value.encode()) for name, value in told.items()], body)
+
+
+def _explained(error: Exception) -> tuple[problems.Kind, str, dict[str, str]]:
+    match error:
+        case Unauthenticated():
+            return problems.UNAUTHENTICATED, "The request needs a valid bearer credential.", {}
+        case RateLimited():
+            retry_after = {"retry-after": str(max(1, math.ceil(error.seconds)))}
+            return problems.RATE_LIMITED, "The credential has used up its rate limit.", retry_after
+        case BodyTooLarge():
+            return problems.TOO_LARGE, "The body is over 1 MiB.", {}
+        case NoSuchPath():
+            return problems.NOT_FOUND, "There is nothing at this path.", {}
+        case ServiceAway():
+            return problems.AWAY, _AWAY, {}
+        case _:
+            return problems.BROKEN, "The request could not be completed. The request id helps to find out why.", {}

@@ -1,0 +1,74 @@
+"""The route table: which service owns a path, and what is public. Closed: what is not here does not exist."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from shared.ids import parse_id
+
+
+class Service(StrEnum):
+    """A service behind the gateway; the value is its name everywhere: in settings, audiences and documents."""
+
+    IDENTITY = "identity"
+    PROPOSALS = "proposals"
+    ENGAGEMENTS = "engagements"
+    CONVERSATIONS = "conversations"
+    ORDERS = "orders"
+
+
+OWNERS: Final[dict[str, Service]] = {
+    "auth": Service.IDENTITY,
+    "users": Service.IDENTITY,
+    "tokens": Service.IDENTITY,
+    "clients": Service.IDENTITY,
+    "services": Service.PROPOSALS,
+    "proposals": Service.PROPOSALS,
+    "engagements": Service.ENGAGEMENTS,
+    "projects": Service.ENGAGEMENTS,  # but /api/projects/{id}/conversations… is the conversation service's
+    "conversations": Service.CONVERSATIONS,
+    "orders": Service.ORDERS,
+    "order-tasks": Service.ORDERS,
+}
+LOGIN: Final = "/api/auth/login"
+OWN_PATHS: Final = frozenset({"/api", "/api/health", "/api/openapi.json", "/api/docs"})
+_HEALTH: Final = "/health/"
+
+
+def owner_of(path: str) -> Service | None:
+    """The service that owns a decoded `path`; None when nobody does, or when the path has dots or gaps to climb by."""
+    if "/." in path or "//" in path:
+        return None
+    segments = path.split("/")
+    if len(segments) < 3 or segments[0] != "" or segments[1] != "api":
+        return None
+    if segments[2] == "projects" and len(segments) > 4 and segments[4] == "conversations":
+        return Service.CONVERSATIONS
+    return OWNERS.get(segments[2])
+
+
+def is_own(path: str) -> bool:
+    """Whether the gateway itself answers at `path`."""
+    return plain(path) in OWN_PATHS or path.startswith(_HEALTH)
+
+
+def is_public(method: str, path: str) -> bool:
+    """Whether this call needs no credential."""
+    if method in ("GET", "HEAD"):
+        return is_own(path)
+    return method == "POST" and plain(path) == LOGIN
+
+
+def engagement_in(path: str) -> UUID | None:
+    """The id in `/api/engagements/{id}`, which the gateway composes; None for every other path."""
+    segments = plain(path).split("/")
+    if len(segments) == 4 and segments[1] == "api" and segments[2] == "engagements":
+        return parse_id(segments[3])
+    return None
+
+
+def plain(path: str) -> str:
+    """`path` without a slash at its end."""
+    return path.rstrip("/")

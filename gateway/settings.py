@@ -1,0 +1,44 @@
+"""What the gateway is told when it starts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.settings import ProcessSettings, Secret
+
+ServiceUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
+
+
+class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
+    """Where the services are, how the gateway proves itself to them, and how much a caller may ask."""
+
+    identity_url: Annotated[ServiceUrl, Meta(description="The identity service, as `http://host:port`.")]
+    proposals_url: Annotated[ServiceUrl, Meta(description="The proposal service, as `http://host:port`.")]
+    engagements_url: Annotated[ServiceUrl, Meta(description="The engagement service, as `http://host:port`.")]
+    conversations_url: Annotated[ServiceUrl, Meta(description="The conversation service, as `http://host:port`.")]
+    orders_url: Annotated[ServiceUrl, Meta(description="The order service, as `http://host:port`.")]
+    identity_key: Annotated[Secret, Meta(description="Signs the internal identity for the identity service.")]
+    proposals_key: Annotated[Secret, Meta(description="Signs the internal identity for the proposal service.")]
+    engagements_key: Annotated[Secret, Meta(description="Signs the internal identity for the engagement service.")]
+    conversations_key: Annotated[Secret, Meta(description="Signs the internal identity for the conversation service.")]
+    orders_key: Annotated[Secret, Meta(description="Signs the internal identity for the order service.")]
+    rate_limit: Annotated[
+        float,
+        Meta(ge=0, description="Requests a second per credential and replica; bursts of five times that; 0 = off."),
+    ] = 200.0
+    credential_cache_seconds: Annotated[
+        float, Meta(ge=0, le=300, description="How long a verified credential is believed without asking again.")
+    ] = 30.0
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/\s]+)?$",
+            description="The API's own address in absolute links; what the request says (`Host`) when not set.",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks (CIDR) whose `X-Forwarded-For` names the caller's address, comma-separated."),
+    ] = ()

@@ -1,0 +1,1 @@
+"""Talk on projects: conversations, messages, staff-only notes."""

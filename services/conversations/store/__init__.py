@@ -1,0 +1,1 @@
+"""All SQL of the conversation service: one function per statement."""

@@ -1,0 +1,1 @@
+"""Engagements (work relationships) and their projects."""

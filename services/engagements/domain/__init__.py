@@ -1,0 +1,1 @@
+"""What the engagement service does: one function per use case."""

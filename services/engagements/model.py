@@ -1,0 +1,169 @@
+"""What engagements and projects are, and how they move. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.errors import StateForbids
+
+
+class EngagementStatus(IntEnum):
+    """As the contract numbers them."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    CLOSED = 3
+
+    @property
+    def label(self) -> str:
+        return self.name.capitalize()
+
+
+class ProjectStatus(IntEnum):
+    """As the contract numbers them."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    COMPLETED = 3
+    CANCELLED = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.capitalize()
+
+
+class Phase(IntEnum):
+    """The way of a project; one step forward at a time, and from Testing back to Build."""
+
+    KICKOFF = 1
+    SETUP = 2
+    BUILD = 3
+    TESTING = 4
+    DEPLOYMENT = 5
+    HANDOFF = 6
+
+    @property
+    def label(self) -> str:
+        return self.name.capitalize()
+
+    @property
+    def next(self) -> Phase | None:
+        """The phase after this one; None after Handoff."""
+        return None if self is Phase.HANDOFF else Phase(self + 1)
+
+    def may_move_to(self, phase: Phase) -> bool:
+        return phase is self.next or (self is Phase.TESTING and phase is Phase.BUILD)
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A client, as this service keeps them."""
+
+    id: UUID
+    name_f: str
+    name_l: str
+    email: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.name_f} {self.name_l}"
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A service template, as this service keeps it."""
+
+    id: UUID
+    name: str
+
+
+class Engagement(msgspec.Struct, frozen=True, kw_only=True):
+    """A work relationship with a client."""
+
+    id: UUID
+    org_id: UUID
+    version: int
+    client: Client
+    proposal_id: UUID | None
+    name: str
+    status: EngagementStatus
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+
+    def with_status(self, status: EngagementStatus, at: datetime) -> Engagement:
+        """Any status may follow any other; entering Closed sets `closed_at`, leaving it clears it."""
+        if status is self.status:
+            return self
+        closed_at = at if status is EngagementStatus.CLOSED else None
+        return replace(self, status=status, closed_at=closed_at, updated_at=at, version=self.version + 1)
+
+
+class EngagementRef(msgspec.Struct, frozen=True, kw_only=True):
+    """The engagement that a project belongs to."""
+
+    id: UUID
+    name: str
+    client_id: UUID
+    status: EngagementStatus
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work within an engagement."""
+
+    id: UUID
+    org_id: UUID
+    version: int
+    engagement: EngagementRef
+    name: str
+    description: str | None
+    status: ProjectStatus
+    phase: Phase
+    service: Template | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+    def advanced(self, at: datetime) -> Project:
+        """The next phase. Raises ProjectNotAdvanceable at Handoff or when the project is not Active."""
+        following = self.phase.next
+        if self.status is not ProjectStatus.ACTIVE or following is None:
+            raise ProjectNotAdvanceable(self)
+        return self.moved_to(following, at)
+
+    def moved_to(self, phase: Phase, at: datetime) -> Project:
+        """Raises IllegalMove unless it is one step forward, or from Testing back to Build."""
+        if not self.phase.may_move_to(phase):
+            raise IllegalMove(self.phase, phase)
+        return replace(self, phase=phase, updated_at=at, version=self.version + 1)
+
+    def with_status(self, status: ProjectStatus, at: datetime) -> Project:
+        """Any status may follow any other; entering Completed sets `completed_at`, leaving it clears it."""
+        if status is self.status:
+            return self
+        completed_at = at if status is ProjectStatus.COMPLETED else None
+        return replace(self, status=status, completed_at=completed_at, updated_at=at, version=self.version + 1)
+
+
+class IllegalMove(StateForbids):
+    """A phase that does not follow from the one that the project is in."""
+
+    def __init__(self, current: Phase, wanted: Phase) -> None:
+        told = f"A project in {current.label} cannot move to {wanted.label}."
+        super().__init__(told, {"phase": [told]})
+        self.current = current
+        self.wanted = wanted
+
+
+class ProjectNotAdvanceable(StateForbids):
+    """The project is at its last phase, or is not Active."""
+
+    def __init__(self, project: Project) -> None:
+        if project.status is ProjectStatus.ACTIVE:
+            told = f"The project is in {project.phase.label}: there is no phase after it."
+        else:
+            told = f"Only an Active project can advance; this one is {project.status.label}."
+        super().__init__(told, {"phase": [told]})

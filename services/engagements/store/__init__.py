@@ -1,0 +1,1 @@
+"""All SQL of the engagement service: one function per statement."""

@@ -1,0 +1,156 @@
+"""What the sign flow writes here: the engagement with its projects, once, and its undoing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.engagements.model import Client, Engagement, EngagementStatus, Project
+from shared.database import Tx
+from shared.messaging.consumer import Delivery
+from shared.messaging.outbox import Event
+
+# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox row
+# decides whether this is the first delivery; everything else hangs on its RETURNING.
+OPEN = """
+with client as (
+  insert into clients (id, org_id, version, name_f, name_l, email) values ($1, $2, $3, $4, $5, $6)
+  on conflict (id) do update set id = excluded.id
+  returning is_closed or is_deleted as is_gone
+), claimed as (
+  insert into inbox (key, delivery, reply)
+  select $7, $8, case when is_gone then $9::json else $10::json end from client
+  on conflict (key) do update set key = excluded.key
+  returning reply, delivery = $8 as is_first
+), opened as (
+  insert into engagements (id, org_id, client_id, proposal_id, name, status, created_at, updated_at, saga_id)
+  select $11, $2, $1, $12, $13, $14, $15, $15, $16 from claimed, client where is_first and not is_gone
+  returning id
+), named as (
+  insert into templates (id, org_id, version, name)
+  select distinct on (service_id) service_id, $2::uuid, 0, service_name
+  from opened, unnest($17::uuid[], $18::text[]) as item (service_id, service_name)
+  where service_id is not null and service_name is not null
+  on conflict (id) do nothing
+), made as (
+  insert into projects (id, org_id, engagement_id, client_id, name, description, status, phase, service_id, created_at,
+    updated_at, saga_id)
+  select item.id, $2, opened.id, $1, item.name, item.description, $19, $20, item.service_id, $15, $15, $16
+  from opened, unnest($21::uuid[], $22::text[], $23::text[], $17::uuid[]) as item (id, name, description, service_id)
+), told as (
+  insert into outbox (id, subject, type, body, traceparent)
+  select event.id, event.subject, event.type, event.body, $24
+  from opened, unnest($25::uuid[], $26::text[], $27::text[], $28::json[]) as event (id, subject, type, body)
+)
+select reply, is_first and not is_gone as is_opened from claimed, client
+"""
+# First statement of a cancel: waits for an open that is under way, and bars one that comes late.
+TOMBSTONE = """
+insert into inbox (key, delivery, reply) select key, $2, $3::json from unnest($1::text[]) as key
+on conflict (key) do update set key = excluded.key
+"""
+# Second statement, with a snapshot of its own: it sees what the open that the first one waited for has committed.
+CANCEL_ENGAGEMENTS = """
+update engagements set cancelled_at = $3, updated_at = $3, version = version + 1
+where org_id = $1 and saga_id = $2 and cancelled_at is null
+returning id, org_id, version, client_id, proposal_id, name, status
+"""
+CANCEL_PROJECTS = """
+update projects set cancelled_at = $3, updated_at = $3, version = version + 1
+where org_id = $1 and saga_id = $2 and cancelled_at is null
+returning id, org_id, version, engagement_id, client_id, name
+"""
+
+
+class CancelledEngagement(msgspec.Struct, frozen=True):
+    id: UUID
+    org_id: UUID
+    version: int
+    client_id: UUID
+    proposal_id: UUID | None
+    name: str
+    status: EngagementStatus
+
+
+class CancelledProject(msgspec.Struct, frozen=True):
+    id: UUID
+    org_id: UUID
+    version: int
+    engagement_id: UUID
+    client_id: UUID
+    name: str
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    reply: bytes
+    is_opened: bool
+
+
+async def open_once(
+    tx: Tx,
+    delivery: Delivery,
+    saga: UUID,
+    engagement: Engagement,
+    client_version: int,
+    projects: Sequence[Project],
+    *,
+    opened: bytes,
+    refused: bytes,
+    events: Sequence[Event],
+) -> bytes:
+    """Write all of it and keep `opened` as the reply, or `refused` if the client is gone; a duplicate gets what was kept."""
+    client: Client = engagement.client
+    claim = await tx.row(
+        _Claim,
+        OPEN,
+        client.id,
+        engagement.org_id,
+        client_version,
+        client.name_f,
+        client.name_l,
+        client.email,
+        delivery.key,
+        delivery.id,
+        refused,
+        opened,
+        engagement.id,
+        engagement.proposal_id,
+        engagement.name,
+        engagement.status,
+        engagement.created_at,
+        saga,
+        [project.service.id if project.service else None for project in projects],
+        [project.service.name if project.service else None for project in projects],
+        projects[0].status,
+        projects[0].phase,
+        [project.id for project in projects],
+        [project.name for project in projects],
+        [project.description for project in projects],
+        events[0].traceparent,
+        [event.id for event in events],
+        [event.subject for event in events],
+        [event.type for event in events],
+        [event.body for event in events],
+    )
+    assert claim is not None  # the upserts always return their row
+    if claim.is_opened:
+        tx.said.extend(events)
+    return claim.reply
+
+
+async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:
+    """Put tombstones under these message keys, unless something stands there already."""
+    await tx.run(TOMBSTONE, keys, delivery.id, reply)
+
+
+async def cancel_engagements(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledEngagement]:
+    """Mark what the saga opened as cancelled."""
+    return await tx.rows(CancelledEngagement, CANCEL_ENGAGEMENTS, org, saga, at)
+
+
+async def cancel_projects(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledProject]:
+    """Mark the projects of what the saga opened as cancelled."""
+    return await tx.rows(CancelledProject, CANCEL_PROJECTS, org, saga, at)

@@ -1,0 +1,124 @@
+"""Projects, each with its engagement and its service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
+from shared.database import Tx
+from shared.database.listing import Order, in_each_order
+
+COLUMNS = """
+p.id, p.org_id, p.version, p.engagement_id, e.name as engagement_name, e.client_id, e.status as engagement_status,
+p.name, p.description, p.status, p.phase, p.service_id, t.name as service_name, p.created_at, p.updated_at,
+p.completed_at
+"""
+JOINED = """
+projects p join engagements e on e.org_id = p.org_id and e.id = p.engagement_id
+left join templates t on t.org_id = p.org_id and t.id = p.service_id
+"""
+# A client sees their own.
+READABLE = """
+p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and ($2::uuid is null or p.client_id = $2)
+"""
+GET = f"""
+select {COLUMNS} from {JOINED} where {READABLE} and p.id = $3
+"""
+OF_ENGAGEMENT = f"""
+select {COLUMNS} from {JOINED}
+where p.org_id = $1 and p.engagement_id = $2 and p.deleted_at is null and p.cancelled_at is null
+order by p.created_at, p.id
+"""
+FILTERED = f"""
+{READABLE} and ($3::smallint is null or p.status = $3) and ($4::smallint is null or p.phase = $4)
+and ($5::uuid is null or p.engagement_id = $5)
+"""
+COUNT = f"""
+select count(*) from projects p where {FILTERED}
+"""
+LIST = in_each_order(
+    f"""
+select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $6 offset $7
+""",
+    {
+        "id": "p.id",
+        "name": "p.name",
+        "status": "p.status",
+        "phase": "p.phase",
+        "created_at": "p.created_at",
+        "updated_at": "p.updated_at",
+    },
+)
+
+
+class _Row(msgspec.Struct, frozen=True):
+    id: UUID
+    org_id: UUID
+    version: int
+    engagement_id: UUID
+    engagement_name: str
+    client_id: UUID
+    engagement_status: EngagementStatus
+    name: str
+    description: str | None
+    status: ProjectStatus
+    phase: Phase
+    service_id: UUID | None
+    service_name: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+    def project(self) -> Project:
+        return Project(
+            id=self.id,
+            org_id=self.org_id,
+            version=self.version,
+            engagement=EngagementRef(
+                id=self.engagement_id,
+                name=self.engagement_name,
+                client_id=self.client_id,
+                status=self.engagement_status,
+            ),
+            name=self.name,
+            description=self.description,
+            status=self.status,
+            phase=self.phase,
+            service=Template(id=self.service_id, name=self.service_name or "") if self.service_id else None,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            completed_at=self.completed_at,
+        )
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of projects is narrowed to; `only_of` is the client who asks."""
+
+    only_of: UUID | None = None
+    status: ProjectStatus | None = None
+    phase: Phase | None = None
+    engagement_id: UUID | None = None
+
+
+async def get(tx: Tx, org: UUID, project: UUID, *, only_of: UUID | None) -> Project | None:
+    """The project, if the caller may see it."""
+    row = await tx.row(_Row, GET, org, only_of, project)
+    return None if row is None else row.project()
+
+
+async def of_engagement(tx: Tx, org: UUID, engagement: UUID) -> list[Project]:
+    """The projects of an engagement, in the order in which they were made."""
+    return [row.project() for row in await tx.rows(_Row, OF_ENGAGEMENT, org, engagement)]
+
+
+async def page(
+    tx: Tx, org: UUID, filters: Filters, order: Order, *, limit: int, offset: int
+) -> tuple[list[Project], int]:
+    """One page, and how many there are in all."""
+    arguments = (org, filters.only_of, filters.status, filters.phase, filters.engagement_id)
+    total = await tx.value(COUNT, *arguments)
+    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    return [row.project() for row in rows], total

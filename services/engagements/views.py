@@ -1,0 +1,167 @@
+"""What engagements and projects look like to callers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.engagements.model import Engagement, Project
+
+
+class ClientRef(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    email: str
+
+
+class EngagementSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An engagement as lists show it."""
+
+    id: UUID
+    org_id: UUID
+    client_id: UUID
+    client: ClientRef
+    name: str
+    status: str
+    status_id: int
+    proposal_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+
+
+class ProjectOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    status: str
+    status_id: int
+    phase: str
+    phase_id: int
+
+
+class ConversationOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    project_id: UUID
+    subject: str
+    status: str
+    status_id: int
+    message_count: int
+    last_message_at: datetime | None
+
+
+class EngagementView(EngagementSummary, frozen=True, kw_only=True):
+    """An engagement with its projects; the gateway puts the conversations in."""
+
+    projects: list[ProjectOfEngagement]
+    conversations: list[ConversationOfEngagement]
+
+
+class ProjectSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as lists show it."""
+
+    id: UUID
+    engagement_id: UUID
+    org_id: UUID
+    name: str
+    description: str | None
+    status: str
+    status_id: int
+    phase: str
+    phase_id: int
+    service_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+class EngagementOfProject(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    client_id: UUID
+    status: str
+
+
+class ServiceOfProject(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+
+
+class ProjectView(ProjectSummary, frozen=True, kw_only=True):
+    """A project with its engagement and the service that it delivers."""
+
+    engagement: EngagementOfProject
+    service: ServiceOfProject | None
+
+
+def engagement_summary(engagement: Engagement) -> EngagementSummary:
+    return EngagementSummary(**_engagement(engagement))
+
+
+def engagement_view(engagement: Engagement, projects: Sequence[Project]) -> EngagementView:
+    return EngagementView(
+        **_engagement(engagement), projects=[_project_of_engagement(project) for project in projects], conversations=[]
+    )
+
+
+def project_summary(project: Project) -> ProjectSummary:
+    return ProjectSummary(**_project(project))
+
+
+def project_view(project: Project) -> ProjectView:
+    engagement, service = project.engagement, project.service
+    return ProjectView(
+        **_project(project),
+        engagement=EngagementOfProject(
+            id=engagement.id, name=engagement.name, client_id=engagement.client_id, status=engagement.status.label
+        ),
+        service=ServiceOfProject(id=service.id, name=service.name) if service else None,
+    )
+
+
+def _engagement(engagement: Engagement) -> dict[str, object]:
+    client = engagement.client
+    return {
+        "id": engagement.id,
+        "org_id": engagement.org_id,
+        "client_id": client.id,
+        "client": ClientRef(id=client.id, name=client.name, email=client.email),
+        "name": engagement.name,
+        "status": engagement.status.label,
+        "status_id": engagement.status.value,
+        "proposal_id": engagement.proposal_id,
+        "created_at": engagement.created_at,
+        "updated_at": engagement.updated_at,
+        "closed_at": engagement.closed_at,
+    }
+
+
+def _project_of_engagement(project: Project) -> ProjectOfEngagement:
+    return ProjectOfEngagement(
+        id=project.id,
+        name=project.name,
+        status=project.status.label,
+        status_id=project.status.value,
+        phase=project.phase.label,
+        phase_id=project.phase.value,
+    )
+
+
+def _project(project: Project) -> dict[str, object]:
+    return {
+        "id": project.id,
+        "engagement_id": project.engagement.id,
+        "org_id": project.org_id,
+        "name": project.name,
+        "description": project.description,
+        "status": project.status.label,
+        "status_id": project.status.value,
+        "phase": project.phase.label,
+        "phase_id": project.phase.value,
+        "service_id": project.service.id if project.service else None,
+        "created_at": project.created_at,
+        "updated_at": project.updated_at,
+        "completed_at": project.completed_at,
+    }

@@ -1,0 +1,1 @@
+"""Organisations, users (staff and clients), sessions, API tokens."""

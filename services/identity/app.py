@@ -1,0 +1,70 @@
+"""The identity service: settings → pool → bus → routes → consumers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from services.identity.domain.passwords import Passwords
+from services.identity.forgetting import forget_for_ever
+from services.identity.http.auth import AuthController
+from services.identity.http.credentials import CredentialController
+from services.identity.http.tokens import TokenController
+from services.identity.messages import FILTERS, HANDLERS, answers
+from services.identity.model.errors import CredentialRejected, TooManyFailures, WrongPair
+from services.identity.settings import IdentitySettings
+from services.identity.token_use import TokenUse
+from shared.database import Database
+from shared.messaging.bus import Bus
+from shared.messaging.messenger import Messenger
+from shared.web.app import run_process, service_app
+from shared.web.problems import RATE_LIMITED, UNAUTHENTICATED, Kind
+
+NAME = "identity"
+PROBLEMS: dict[type[Exception], Kind] = {
+    WrongPair: UNAUTHENTICATED,
+    CredentialRejected: UNAUTHENTICATED,
+    TooManyFailures: RATE_LIMITED,
+}
+
+
+def create_app(config: IdentitySettings) -> Litestar:
+    """The service, not yet started."""
+    database = Database.configured(config, name=NAME)
+    bus = Bus(process=NAME, url=config.nats_url)
+    messenger = Messenger(
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers=answers(database),
+        at_once=config.concurrent_messages,
+    )
+    passwords = Passwords(at_once=config.password_checks_at_once)
+    token_use = TokenUse(database)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        async with messenger.running(token_use.run(), forget_for_ever(database)):
+            yield
+        await database.close()
+
+    return service_app(
+        NAME,
+        config,
+        routes=[AuthController, TokenController, CredentialController],
+        state={"database": database, "internal_keys": config.internal_keys},
+        dependencies={"database": database, "config": config, "passwords": passwords, "token_use": token_use},
+        probes={"database": database.is_there, "broker": messenger.is_there},
+        problem_kinds=PROBLEMS,
+        lifespan=[lifespan],
+    )
+
+
+def run() -> None:
+    """Run the service as the environment configures it, until SIGTERM."""
+    run_process(NAME, IdentitySettings, create_app)

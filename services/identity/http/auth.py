@@ -1,0 +1,105 @@
+"""`/api/auth`: logging in, who am I, logging out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from services.identity import views
+from services.identity.domain import credentials, login
+from services.identity.domain.login import Attempt
+from services.identity.domain.passwords import Passwords
+from services.identity.model.credentials import is_secret, read_session, sign_session
+from services.identity.model.errors import WrongPair
+from services.identity.model.people import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH
+from services.identity.settings import IdentitySettings
+from services.identity.store.accounts import Candidate
+from services.identity.views import LoginView, PersonView
+from shared import clock
+from shared.database import Database
+from shared.ids import new_id
+from shared.telemetry import log
+from shared.web.actor import Actor
+
+CLIENT_ADDRESS_HEADER: Final = "serx-client-address"
+
+_log = log(__name__)
+
+
+class LoginBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who wants to log in."""
+
+    email: Annotated[str, Meta(min_length=1, max_length=MAX_EMAIL_LENGTH, examples=["ada@agency.example"])]
+    password: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH, examples=["a long pass phrase"])]
+
+
+class AuthController(Controller):
+    path = "/api/auth"
+    tags = ("Auth",)
+
+    @post("/login", summary="Log in with an e-mail and a password", opt={"public": True}, status_code=200)
+    async def log_in(
+        self,
+        request: Request[Any, Any, Any],
+        database: NamedDependency[Database],
+        passwords: NamedDependency[Passwords],
+        config: NamedDependency[IdentitySettings],
+        data: JSONBody[LoginBody],
+    ) -> LoginView:
+        attempt = Attempt(data.email, _address(request), clock.now())
+        async with passwords.turn():
+            who = await _authenticate(database, passwords, attempt, data.password)
+        async with database.transaction(who.org_id) as tx:
+            session = await login.open_session(tx, who, session=new_id(), at=clock.now(), hours=config.session_hours)
+        return views.login(sign_session(session, config.session_keys[0]), config.session_hours, who.person)
+
+    @get("/me", summary="Whom the credential stands for")
+    async def me(self, actor: NamedDependency[Actor], database: NamedDependency[Database]) -> PersonView:
+        async with database.transaction(actor.org_id) as tx:
+            return views.person(await credentials.who_is(tx, actor))
+
+    @post("/logout", summary="End the session that the request came with", status_code=204)
+    async def log_out(
+        self,
+        request: Request[Any, Any, Any],
+        actor: NamedDependency[Actor],
+        database: NamedDependency[Database],
+        config: NamedDependency[IdentitySettings],
+    ) -> None:
+        session = _session_of(request, config)
+        if session is not None:
+            async with database.transaction(actor.org_id) as tx:
+                await credentials.end_session(tx, actor, session, event_id=new_id())
+
+
+async def _authenticate(database: Database, passwords: Passwords, attempt: Attempt, password: str) -> Candidate:
+    """The account; no transaction is open while passwords are hashed. Raises WrongPair and TooManyFailures."""
+    async with database.transaction_across_organisations() as tx:
+        candidates = await login.candidates_for(tx, attempt)
+    who = await passwords.first_match(candidates, password)
+    if who is None:
+        async with database.transaction_across_organisations() as tx:
+            await login.count_failure(tx, attempt)
+        raise WrongPair
+    return who
+
+
+def _address(request: Request[Any, Any, Any]) -> str:
+    told = request.headers.get(CLIENT_ADDRESS_HEADER)
+    return told or (request.client.host if request.client else "unknown")
+
+
+def _session_of(request: Request[Any, Any, Any], config: IdentitySettings) -> UUID | None:
+    """The session of the caller's own credential, which the gateway passes on; None for an API token."""
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        _log.warning("logout came without the caller's credential: no session is ended")
+        return None
+    named = None if is_secret(credential) else read_session(credential.strip(), config.session_keys)
+    return named[1] if named else None

@@ -1,0 +1,84 @@
+"""`/api/tokens`: the API tokens of an organisation, for its administrators."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from services.identity import views
+from services.identity.domain import tokens
+from services.identity.domain.tokens import NewToken
+from services.identity.model.credentials import new_secret
+from services.identity.views import NewTokenView, TokenView
+from shared import clock
+from shared.database import Database
+from shared.ids import new_id, parse_id
+from shared.web.actor import Actor, Role
+from shared.web.guards import admins_only
+from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
+
+SORT_FIELDS = ("created_at", "name")
+
+
+class TokenBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token to be made; `client_id` with the role client, and only then."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", examples=["Accounting"])]
+    role: Role
+    client_id: UUID | None = None
+    expires_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; never, when not given.")] | None = None
+
+    def token(self) -> NewToken:
+        """What the domain makes a token of."""
+        return NewToken(
+            id=new_id(),
+            name=self.name,
+            role=self.role,
+            client_id=self.client_id,
+            expires_at=self.expires_at.astimezone(UTC) if self.expires_at else None,
+            secret=new_secret(),
+        )
+
+
+class TokenController(Controller):
+    path = "/api/tokens"
+    tags = ("Tokens",)
+    guards = (admins_only,)
+
+    @get(summary="List API tokens, without their secrets")
+    async def browse(
+        self,
+        request: Request[Any, Any, Any],
+        actor: NamedDependency[Actor],
+        database: NamedDependency[Database],
+        page: PageNumber = 1,
+        limit: PageLimit = 20,
+        sort: SortOrder = "created_at:desc",
+    ) -> Listing[TokenView]:
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        async with database.transaction(actor.org_id) as tx:
+            found = await tokens.browse(tx, actor, query)
+        return listing(request, query, found, views.token)
+
+    @post(summary="Make an API token; its secret is shown this once")
+    async def create(
+        self, actor: NamedDependency[Actor], database: NamedDependency[Database], data: JSONBody[TokenBody]
+    ) -> NewTokenView:
+        new = data.token()
+        async with database.transaction(actor.org_id) as tx:
+            made = await tokens.make(tx, actor, new, clock.now())
+        return views.new_token(made, new.secret)
+
+    @delete("/{token_id:str}", summary="Revoke an API token", status_code=204)
+    async def revoke(
+        self, actor: NamedDependency[Actor], database: NamedDependency[Database], token_id: FromPath[str]
+    ) -> None:
+        async with database.transaction(actor.org_id) as tx:
+            await tokens.revoke(tx, actor, parse_id(token_id), event_id=new_id())

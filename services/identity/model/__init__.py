@@ -1,0 +1,1 @@
+"""What identity knows: people, credentials, and the rules about them. Pure."""

@@ -1,0 +1,38 @@
+"""How identity says no, beside the ways that every service has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from shared.errors import DomainError, Forbidden
+
+
+class WrongPair(DomainError):
+    """No account has this e-mail and this password; which of the two is wrong is not told."""
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail or the password is wrong.")
+
+
+class AccountDisabled(Forbidden):
+    """The password is right, but the account or its organisation is disabled."""
+
+    def __init__(self) -> None:
+        super().__init__("The account is disabled.")
+
+
+class TooManyFailures(DomainError):
+    """Too many failed logins of late; `wait_seconds` until another may be tried."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__("There were too many failed logins. Wait a little before the next one.")
+        self.wait_seconds = wait_seconds
+        self.headers: Mapping[str, str] = {"retry-after": str(max(1, math.ceil(wait_seconds)))}
+
+
+class CredentialRejected(DomainError):
+    """The credential is malformed, unknown, expired or revoked, or whoever it stands for is disabled."""
+
+    def __init__(self) -> None:
+        super().__init__("The credential is not valid.")

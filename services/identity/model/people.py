@@ -1,0 +1,89 @@
+"""Organisations and the people in them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from shared.errors import InvalidInput
+from shared.ids import OrgId
+from shared.web.actor import Actor, Role
+
+MIN_PASSWORD_LENGTH: Final = 12
+MAX_PASSWORD_LENGTH: Final = 1024
+MAX_EMAIL_LENGTH: Final = 254
+MAX_NAME_LENGTH: Final = 100
+_EMAIL: Final = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+
+
+class ClientStage(StrEnum):
+    """The way out of a client: asked to be deleted, then deleted; each closed to anything new."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    DELETED = "deleted"
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of staff or a client, as they see themselves."""
+
+    org_id: OrgId
+    org_name: str
+    id: UUID
+    role: Role
+    name_f: str
+    name_l: str
+    email: str
+    company: str | None = None
+    phone: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.name_f} {self.name_l}"
+
+    @property
+    def client_id(self) -> UUID | None:
+        """The id, of a client."""
+        return self.id if self.role is Role.CLIENT else None
+
+    @property
+    def actor(self) -> Actor:
+        """Who they are to other services."""
+        return Actor(org_id=self.org_id, id=self.id, role=self.role, name=self.name, email=self.email)
+
+
+class Founding(msgspec.Struct, frozen=True, kw_only=True):
+    """A new organisation with its first administrator and that one's API token."""
+
+    org_id: OrgId
+    org_name: str
+    user_id: UUID
+    name_f: str
+    name_l: str
+    email: str
+    password_hash: str
+    token_id: UUID
+    secret: str
+    at: datetime
+
+
+def check_founding(*, org_name: str, email: str, name_f: str, name_l: str, password: str) -> None:
+    """Raises InvalidInput that names everything about a new organisation that cannot be."""
+    errors: dict[str, list[str]] = {}
+    if not 1 <= len(org_name.strip()) <= MAX_NAME_LENGTH:
+        errors["name"] = [f"The organisation's name must have 1 to {MAX_NAME_LENGTH} characters."]
+    if len(email) > MAX_EMAIL_LENGTH or not _EMAIL.fullmatch(email):
+        errors["admin_email"] = ["The administrator's e-mail must look like name@example.com."]
+    if not (1 <= len(name_f) <= MAX_NAME_LENGTH and 1 <= len(name_l) <= MAX_NAME_LENGTH):
+        errors["admin_name"] = [
+            f'The administrator\'s name must be "First Last", each of 1 to {MAX_NAME_LENGTH} characters.'
+        ]
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        errors["password"] = [f"The password must have at least {MIN_PASSWORD_LENGTH} characters."]
+    if errors:
+        raise InvalidInput(errors)

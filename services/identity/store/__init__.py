@@ -1,0 +1,1 @@
+"""All SQL of the identity service: one function per statement."""

@@ -1,0 +1,1 @@
+"""Orders (financial records) and their tasks."""

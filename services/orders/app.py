@@ -1,0 +1,50 @@
+"""The order service: settings → pool → bus → routes → consumers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from services.orders.http.orders import OrderController
+from services.orders.messages import FILTERS, HANDLERS
+from services.orders.settings import OrderSettings
+from shared.database import Database
+from shared.messaging.bus import Bus
+from shared.messaging.messenger import Messenger
+from shared.web.app import run_process, service_app
+
+NAME = "orders"
+
+
+def create_app(config: OrderSettings) -> Litestar:
+    """The service, not yet started."""
+    database = Database.configured(config, name=NAME)
+    bus = Bus(process=NAME, url=config.nats_url)
+    messenger = Messenger(
+        NAME, database, bus, filters=FILTERS, handlers=HANDLERS, answers={}, at_once=config.concurrent_messages
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        async with messenger.running():
+            yield
+        await database.close()
+
+    return service_app(
+        NAME,
+        config,
+        routes=[OrderController],
+        state={"database": database},
+        dependencies={"database": database},
+        probes={"database": database.is_there, "broker": messenger.is_there},
+        problem_kinds={},
+        lifespan=[lifespan],
+    )
+
+
+def run() -> None:
+    """Run the service as the environment configures it, until SIGTERM."""
+    run_process(NAME, OrderSettings, create_app)

@@ -1,0 +1,144 @@
+"""What the sign flow writes here: the order, once, and its undoing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from services.orders.model import Order, OrderStatus
+from shared.database import DatabaseBusy, Tx, UniqueViolated
+from shared.messaging.consumer import Delivery
+from shared.messaging.outbox import Event
+
+# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox row
+# decides whether this is the first delivery; everything else hangs on its RETURNING.
+PLACE = """
+with client as (
+  insert into clients (id, org_id, version, name_f, name_l, email, company, phone)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)
+  on conflict (id) do update set id = excluded.id
+  returning is_closed or is_deleted as is_gone
+), claimed as (
+  insert into inbox (key, delivery, reply)
+  select $9, $10, case when is_gone then $11::json else $12::json end from client
+  on conflict (key) do update set key = excluded.key
+  returning reply, delivery = $10 as is_first
+), placed as (
+  insert into orders (id, org_id, number, client_id, engagement_id, proposal_id, status, price, currency, quantity,
+    service, service_id, metadata, created_at, updated_at, saga_id)
+  select $13, $2, $14, $1, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $24, $25
+  from claimed, client where is_first and not is_gone
+  returning id
+), told as (
+  insert into outbox (id, subject, type, body, traceparent) select $26, $27, $28, $29, $30 from placed
+)
+select reply, is_first and not is_gone as is_placed from claimed, client
+"""
+# First statement of a cancel: waits for a place that is under way, and bars one that comes late.
+TOMBSTONE = """
+insert into inbox (key, delivery, reply) select key, $2, $3::json from unnest($1::text[]) as key
+on conflict (key) do update set key = excluded.key
+"""
+# Second statement, with a snapshot of its own: it sees what the place that the first one waited for has committed.
+CANCEL = """
+update orders set cancelled_at = $3, updated_at = $3, version = version + 1
+where org_id = $1 and saga_id = $2 and cancelled_at is null
+returning id, org_id, version, number, client_id, engagement_id, proposal_id, status, price, currency
+"""
+
+
+class NumberTaken(DatabaseBusy):
+    """The order number that was drawn is taken: the message comes again, and another is drawn."""
+
+
+class CancelledOrder(msgspec.Struct, frozen=True):
+    id: UUID
+    org_id: UUID
+    version: int
+    number: str
+    client_id: UUID
+    engagement_id: UUID | None
+    proposal_id: UUID | None
+    status: OrderStatus
+    price: Decimal
+    currency: str
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    reply: bytes
+    is_placed: bool
+
+
+async def place_once(
+    tx: Tx,
+    delivery: Delivery,
+    saga: UUID,
+    order: Order,
+    client_version: int,
+    *,
+    placed: bytes,
+    refused: bytes,
+    told: Event,
+) -> bytes:
+    """Write the order and keep `placed` as the reply, or `refused` if the client is gone; a duplicate gets what was kept.
+
+    Raises NumberTaken.
+    """
+    client = order.client
+    try:
+        claim = await tx.row(
+            _Claim,
+            PLACE,
+            client.id,
+            order.org_id,
+            client_version,
+            client.name_f,
+            client.name_l,
+            client.email,
+            client.company,
+            client.phone,
+            delivery.key,
+            delivery.id,
+            refused,
+            placed,
+            order.id,
+            order.number,
+            order.engagement_id,
+            order.proposal_id,
+            order.status,
+            order.price,
+            order.currency,
+            order.quantity,
+            order.service,
+            order.service_id,
+            order.metadata,
+            order.created_at,
+            saga,
+            told.id,
+            told.subject,
+            told.type,
+            told.body,
+            told.traceparent,
+        )
+    except UniqueViolated as error:
+        if error.constraint == "order_number":
+            raise NumberTaken from error
+        raise
+    assert claim is not None  # the upserts always return their row
+    if claim.is_placed:
+        tx.said.append(told)
+    return claim.reply
+
+
+async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:
+    """Put tombstones under these message keys, unless something stands there already."""
+    await tx.run(TOMBSTONE, keys, delivery.id, reply)
+
+
+async def cancel(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledOrder]:
+    """Mark what the saga placed as cancelled."""
+    return await tx.rows(CancelledOrder, CANCEL, org, saga, at)

@@ -1,0 +1,1 @@
+"""Service templates, proposals and their items, signatures, and the sign flow."""

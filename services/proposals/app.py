@@ -1,0 +1,63 @@
+"""The proposal service: settings → pool → bus → sign flow → routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from services.proposals.http.proposals import ProposalController
+from services.proposals.http.signing import SignController
+from services.proposals.messages import FILTERS, HANDLERS
+from services.proposals.model import KeyReused
+from services.proposals.settings import ProposalSettings
+from services.proposals.sign_desk import SignDesk, SignJournal
+from services.proposals.sign_flow import SIGN_FLOW
+from shared.database import Database
+from shared.messaging.bus import Bus
+from shared.messaging.messenger import Messenger
+from shared.messaging.orchestrator import Orchestrator
+from shared.web.app import run_process, service_app
+from shared.web.problems import Kind
+
+NAME = "proposals"
+PROBLEMS: dict[type[Exception], Kind] = {
+    KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
+}
+
+
+def create_app(config: ProposalSettings) -> Litestar:
+    """The service, not yet started."""
+    database = Database.configured(config, name=NAME)
+    bus = Bus(process=NAME, url=config.nats_url)
+    messenger = Messenger(
+        NAME, database, bus, filters=FILTERS, handlers=HANDLERS, answers={}, at_once=config.concurrent_messages
+    )
+    orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, SignJournal(database), bus)
+    desk = SignDesk(database, orchestrator)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        await orchestrator.listen()
+        async with messenger.running(orchestrator.sweep()):
+            yield
+            await orchestrator.drain()
+        await database.close()
+
+    return service_app(
+        NAME,
+        config,
+        routes=[ProposalController, SignController],
+        state={"database": database},
+        dependencies={"database": database, "desk": desk},
+        probes={"database": database.is_there, "broker": messenger.is_there},
+        problem_kinds=PROBLEMS,
+        lifespan=[lifespan],
+    )
+
+
+def run() -> None:
+    """Run the service as the environment configures it, until SIGTERM."""
+    run_process(NAME, ProposalSettings, create_app)

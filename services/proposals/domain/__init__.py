@@ -1,0 +1,1 @@
+"""What the proposal service does: one function per use case."""

@@ -1,0 +1,121 @@
+"""Writing, reading and sending proposals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.proposals import model
+from services.proposals.model import Item, Proposal, ProposalStatus
+from services.proposals.store import proposals as store
+from services.proposals.store.proposals import Filters
+from shared.database import Tx
+from shared.errors import NotFound, RefersToNothing
+from shared.ids import new_id
+from shared.money import Money
+from shared.web.actor import Actor
+from shared.web.paging import Page, PageQuery
+
+
+class NewItem(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    description: str
+    price: Money
+    service_id: UUID | None = None
+
+
+class NewProposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proposal is made of."""
+
+    client_email: str
+    client_name_f: str
+    client_name_l: str
+    client_company: str | None
+    notes: str | None
+    currency: str
+    valid_until: datetime | None
+    items: tuple[NewItem, ...]
+
+
+async def create(tx: Tx, actor: Actor, new: NewProposal, at: datetime) -> Proposal:
+    """Write a Draft. Raises RefersToNothing for an unknown template, InvalidInput for a sum that is too large."""
+    total = model.total_of([item.price for item in new.items])
+    await _require_templates(tx, actor.org_id, new.items)
+    proposal = Proposal(
+        id=new_id(),
+        org_id=actor.org_id,
+        version=1,
+        client_email=new.client_email,
+        client_name_f=new.client_name_f,
+        client_name_l=new.client_name_l,
+        client_company=new.client_company,
+        status=ProposalStatus.DRAFT,
+        currency=new.currency,
+        notes=new.notes,
+        total=total,
+        valid_until=new.valid_until,
+        created_at=at,
+        updated_at=at,
+        sent_at=None,
+        signed_at=None,
+        converted_engagement_id=None,
+        converted_order_id=None,
+        items=tuple(_item(item, at) for item in new.items),
+    )
+    await store.insert(tx, proposal)
+    return proposal
+
+
+async def retrieve(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:
+    """The proposal with its items. Raises NotFound, also for what a client may not see."""
+    found = await store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
+    if found is None:
+        raise NotFound("proposal")
+    return found
+
+
+async def browse(
+    tx: Tx, actor: Actor, query: PageQuery, at: datetime, *, status: ProposalStatus | None, client_email: str | None
+) -> Page[Proposal]:
+    """One page of the proposals that the caller may see, without items."""
+    filters = Filters(only_sent_to=reader(actor), status=status, client_email=client_email)
+    items, total = await store.page(
+        tx, actor.org_id, filters, query.sort, at=at, limit=query.limit, offset=query.offset
+    )
+    return Page(items, total)
+
+
+async def send(tx: Tx, actor: Actor, proposal: UUID | None, at: datetime) -> Proposal:
+    """Draft → Sent. Raises NotFound, ProposalNotSendable."""
+    found = await store.lock(tx, actor.org_id, proposal) if proposal else None
+    if found is None:
+        raise NotFound("proposal")
+    sent = found.sent(at)
+    await store.save_sent(tx, found, sent)
+    return sent
+
+
+def reader(actor: Actor) -> str | None:
+    """The address whose proposals alone the actor may see; None for staff, who see all."""
+    return None if actor.is_staff else actor.email.lower()
+
+
+async def _require_templates(tx: Tx, org: UUID, items: tuple[NewItem, ...]) -> None:
+    named = [item.service_id for item in items if item.service_id is not None]
+    there = await store.templates_there(tx, org, named) if named else set[UUID]()
+    for position, item in enumerate(items):
+        if item.service_id is not None and item.service_id not in there:
+            raise RefersToNothing(f"items.{position}.service_id", "service")
+
+
+def _item(new: NewItem, at: datetime) -> Item:
+    return Item(
+        id=new_id(),
+        name=new.name,
+        description=new.description,
+        price=new.price,
+        service_id=new.service_id,
+        created_at=at,
+    )

@@ -1,0 +1,166 @@
+"""Signing: what the sign flow writes here, and what its report says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.proposals import views
+from services.proposals.domain.proposals import reader
+from services.proposals.model import (
+    Ids,
+    KeyReused,
+    Plan,
+    Proposal,
+    ProposalNotSignable,
+    Signature,
+)
+from services.proposals.sign_flow import SIGN_FLOW, client_of
+from services.proposals.store import proposals as proposals_store
+from services.proposals.store import sagas, signing
+from services.proposals.store.sagas import Report
+from services.proposals.views import SignReport, StepView
+from shared.contracts.engagements import EngagementOpened
+from shared.contracts.orders import OrderPlaced
+from shared.contracts.proposals import ProposalSigned
+from shared.database import Tx
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.messaging import topology
+from shared.messaging.orchestrator import Run
+from shared.messaging.outbox import event
+from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
+from shared.web.actor import Actor
+from shared.web.idempotency import Key
+
+
+def allocate_ids() -> Ids:
+    """Every id that the flow will write, before anything happens."""
+    return Ids(
+        saga=new_id(),
+        client=new_id(),
+        engagement=new_id(),
+        order=new_id(),
+        first_project=new_id(),
+        first_event=new_id(),
+    )
+
+
+async def begin(
+    tx: Tx,
+    actor: Actor,
+    proposal: UUID,
+    *,
+    ids: Ids,
+    signature: Signature,
+    key: Key | None,
+    traceparent: str,
+    at: datetime,
+) -> Plan:
+    """T1: the proposal is Signing by this saga. Raises NotFound, ProposalNotSignable."""
+    plan = await signing.begin(
+        tx,
+        actor.org_id,
+        proposal,
+        ids=ids,
+        signature=signature,
+        only_sent_to=reader(actor),
+        key=key,
+        traceparent=traceparent,
+        at=at,
+    )
+    if plan is not None:
+        return plan
+    # Ours after all: an earlier try committed, and only its answer was lost.
+    if (ours := await sagas.find(tx, actor.org_id, ids.saga)) is not None:
+        return ours
+    found = await proposals_store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor))
+    if found is None:
+        raise NotFound("proposal")
+    raise ProposalNotSignable(found, at)
+
+
+async def run_of_key(tx: Tx, actor: Actor, key: Key) -> UUID | None:
+    """The run that this Idempotency-Key stands for, if it was used. Raises KeyReused for another request's key."""
+    used = await signing.of_key(tx, actor.org_id, key.text)
+    if used is None:
+        return None
+    fingerprint, saga = used
+    if fingerprint != key.fingerprint:
+        raise KeyReused
+    return saga
+
+
+async def complete(tx: Tx, run: Run[Plan], at: datetime) -> bytes | None:
+    """T3: the proposal is Signed. Returns the whole answer, or None when the run was over already."""
+    plan, ids = run.plan, run.plan.ids
+    signed = plan.proposal.signed(engagement=ids.engagement, order=ids.order, signed_at=plan.at, at=at)
+    told = event(
+        new_id(),
+        topology.event_subject(signed.org_id, "proposal", "signed"),
+        "proposal.signed.v1",
+        ProposalSigned(
+            org_id=signed.org_id,
+            id=signed.id,
+            saga_id=run.id,
+            client_id=client_of(plan, run.progress.replies).id,
+            engagement_id=ids.engagement,
+            order_id=ids.order,
+            project_ids=[ids.project(position) for position in range(len(signed.items))],
+            total=signed.total,
+            currency=signed.currency,
+            signed_at=plan.at,
+        ),
+    )
+    result = _answer(run, signed, at)
+    return result if await signing.complete(tx, run, signed, result, told) else None
+
+
+async def report(tx: Tx, actor: Actor, proposal: UUID | None) -> SignReport:
+    """How the newest flow of a proposal stands. Raises NotFound, also when nothing was ever signed."""
+    found = await proposals_store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
+    newest = await sagas.latest(tx, actor.org_id, found.id) if found else None
+    if newest is None:
+        raise NotFound("signing of this proposal" if found else "proposal")
+    return report_of(newest)
+
+
+def report_of(newest: Report) -> SignReport:
+    """The report as callers read it: the steps that the flow takes, and the cancels once it turns back."""
+    flow = SIGN_FLOW.of(newest.plan)
+    steps = [_step(newest, step.name, step.service) for step in flow.steps]
+    if newest.progress.status in (SagaStatus.COMPENSATING, SagaStatus.REJECTED):
+        steps += [_step(newest, step.name + CANCEL_SUFFIX, step.service) for step in flow.steps if step.undo]
+    return SignReport(
+        saga_id=newest.id,
+        status=newest.progress.status.value,
+        started_at=newest.started_at,
+        finished_at=newest.finished_at,
+        steps=steps,
+    )
+
+
+def _step(newest: Report, name: str, service: str) -> StepView:
+    reply, mark = newest.progress.replies.get(name), newest.marks.get(name)
+    return StepView(
+        name=name,
+        service=service,
+        status=reply.outcome if reply else "waiting",
+        attempts=mark.attempts if mark else 0,
+        started_at=mark.started_at if mark else None,
+        finished_at=mark.finished_at if mark else None,
+        error=(reply.cause or None) if reply else None,
+    )
+
+
+def _answer(run: Run[Plan], signed: Proposal, at: datetime) -> bytes:
+    replies = run.progress.replies
+    opened = msgspec.json.decode(replies["engagement"].result, type=EngagementOpened)
+    placed = msgspec.json.decode(replies["order"].result, type=OrderPlaced)
+    return msgspec.json.encode(
+        views.Signed(
+            proposal=views.view(signed, at), engagement=opened.engagement, projects=opened.projects, order=placed.order
+        )
+    )

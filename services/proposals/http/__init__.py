@@ -1,0 +1,1 @@
+"""In by HTTP: parses, asks the domain, answers; decides nothing."""

@@ -1,0 +1,88 @@
+"""`/api/proposals/{id}/sign`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+
+from services.proposals.domain import signing
+from services.proposals.http.bodies import SignBody
+from services.proposals.http.proposals import proposal_is_there
+from services.proposals.model import Signature
+from services.proposals.sign_desk import SignDesk
+from services.proposals.views import Signed, SignReport
+from shared.errors import InvalidInput, NotFound
+from shared.ids import parse_id
+from shared.web.idempotency import REPLAYED, key_of
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.origin import CLIENT_ADDRESS_HEADER
+
+DEFAULT_WAIT_SECONDS = 10.0
+MAX_WAIT_SECONDS = 30.0
+_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)
+
+
+class SignController(Controller):
+    path = "/api/proposals/{proposal_id:str}/sign"
+    tags = ["Proposals"]
+
+    @post(
+        summary="Sign: creates the engagement, its projects and the order, exactly once",
+        status_code=200,
+        opt={"resource": proposal_is_there},
+        responses={
+            200: ResponseSpec(Signed, description="Signed: all that was created", generate_examples=False),
+            202: ResponseSpec(SignReport, description="Accepted, and still under way", generate_examples=False),
+        },
+    )
+    async def sign(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        desk: NamedDependency[SignDesk],
+        proposal_id: IdInPath,
+        data: JSONBody[SignBody | None] = None,
+    ) -> Response[bytes]:
+        proposal, body = parse_id(proposal_id), data or SignBody()
+        if proposal is None:
+            raise NotFound("proposal")
+        try:
+            body.check()
+            key = await key_of(request)
+        except InvalidInput:
+            await proposal_is_there(request)
+            raise
+        wait_seconds = _wait(request.headers.get("prefer"))
+        answer = await desk.sign(actor, proposal, _signature(request, body), key=key, wait_seconds=wait_seconds)
+        if answer.report is not None:
+            location = {"location": f"/api/proposals/{proposal}/sign"}
+            return Response(
+                msgspec.json.encode(answer.report), status_code=202, media_type="application/json", headers=location
+            )
+        headers = {REPLAYED: "true"} if answer.is_replayed else {}
+        return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
+
+    @get(summary="How the sign flow stands")
+    async def report(self, actor: Asker, database: Db, proposal_id: IdInPath) -> SignReport:
+        async with database.transaction(actor.org_id) as tx:
+            return await signing.report(tx, actor, parse_id(proposal_id))
+
+
+def _signature(request: Request[Any, Any, Any], body: SignBody) -> Signature:
+    return Signature(
+        signer_name=body.signer_name,
+        signature=body.signature,
+        address=request.headers.get(CLIENT_ADDRESS_HEADER),
+        user_agent=request.headers.get("user-agent"),
+    )
+
+
+def _wait(prefer: str | None) -> float:
+    """`Prefer: wait=N` (RFC 7240): how long to wait for the flow, in seconds."""
+    wanted = _WAIT.search(prefer) if prefer else None
+    return min(float(wanted[1]), MAX_WAIT_SECONDS) if wanted else DEFAULT_WAIT_SECONDS

@@ -1,0 +1,169 @@
+"""What proposals are, and how they move. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.contracts.identity import ClientState
+from shared.errors import InvalidInput, StateForbids
+from shared.money import LIMIT
+
+
+class ProposalStatus(IntEnum):
+    """As the contract numbers them. Expired is how a Sent proposal past its `valid_until` reads; it is never stored."""
+
+    DRAFT = 0
+    SENT = 1
+    SIGNED = 2
+    REJECTED = 3
+    SIGNING = 4
+    EXPIRED = 5
+
+    @property
+    def label(self) -> str:
+        return self.name.capitalize()
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One item: a project to be delivered, if the proposal is signed."""
+
+    id: UUID
+    name: str
+    description: str
+    price: Decimal
+    service_id: UUID | None = None
+    created_at: datetime
+    service_name: str | None = None
+    """The template's name, where the flow carries it along."""
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal; `items` in the order in which they were sent (empty in lists)."""
+
+    id: UUID
+    org_id: UUID
+    version: int
+    client_email: str
+    client_name_f: str
+    client_name_l: str
+    client_company: str | None
+    status: ProposalStatus
+    currency: str
+    notes: str | None
+    total: Decimal
+    valid_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    signed_at: datetime | None
+    converted_engagement_id: UUID | None
+    converted_order_id: UUID | None
+    items: tuple[Item, ...] = ()
+
+    @property
+    def client_name(self) -> str:
+        return f"{self.client_name_f} {self.client_name_l}"
+
+    def status_at(self, at: datetime) -> ProposalStatus:
+        """The status as it reads at that time."""
+        if self.status is ProposalStatus.SENT and self.valid_until is not None and self.valid_until <= at:
+            return ProposalStatus.EXPIRED
+        return self.status
+
+    def sent(self, at: datetime) -> Proposal:
+        """Draft → Sent. Raises ProposalNotSendable."""
+        if self.status is not ProposalStatus.DRAFT:
+            raise ProposalNotSendable(self.status_at(at))
+        return replace(self, status=ProposalStatus.SENT, sent_at=at, updated_at=at, version=self.version + 1)
+
+    def signed(self, *, engagement: UUID, order: UUID, signed_at: datetime, at: datetime) -> Proposal:
+        """Signing → Signed, with what came of it; only the sign flow does this."""
+        return replace(
+            self,
+            status=ProposalStatus.SIGNED,
+            signed_at=signed_at,
+            updated_at=at,
+            version=self.version + 1,
+            converted_engagement_id=engagement,
+            converted_order_id=order,
+        )
+
+
+class ProposalNotSendable(StateForbids):
+    """Only a Draft can be sent."""
+
+    def __init__(self, status: ProposalStatus) -> None:
+        super().__init__(f"Only a Draft proposal can be sent; this one is {status.label}.")
+        self.status = status
+
+
+class ProposalNotSignable(StateForbids):
+    """Only a Sent, unexpired proposal can be signed; one that is Signed already says what came of it."""
+
+    def __init__(self, proposal: Proposal, at: datetime) -> None:
+        self.status = proposal.status_at(at)
+        made = ""
+        if self.status is ProposalStatus.SIGNED:
+            made = f" (engagement {proposal.converted_engagement_id}, order {proposal.converted_order_id})"
+        super().__init__(f"Only a Sent proposal can be signed; this one is {self.status.label}{made}.")
+
+
+class SignatureRefused(StateForbids):
+    """A participant refused for a cause of its own; all that was done is undone, and the proposal is Sent again."""
+
+
+class KeyReused(Exception):
+    """The Idempotency-Key was used before with another request."""
+
+
+def total_of(prices: Sequence[Decimal]) -> Decimal:
+    """The exact sum. Raises InvalidInput when it has more than 10 digits before the point."""
+    total = sum(prices, Decimal("0.00"))
+    if total > LIMIT:
+        raise InvalidInput({"items": [f"The sum of the prices is over {LIMIT}."]})
+    return total
+
+
+class Ids(msgspec.Struct, frozen=True, kw_only=True):
+    """Every id that a run of the sign flow will ever write, allocated before anything happens.
+
+    Projects and events get consecutive ids from their first one, in the items' order.
+    """
+
+    saga: UUID
+    client: UUID
+    engagement: UUID
+    order: UUID
+    first_project: UUID
+    first_event: UUID
+
+    def project(self, position: int) -> UUID:
+        return UUID(int=self.first_project.int + position)
+
+    def event(self, position: int) -> UUID:
+        return UUID(int=self.first_event.int + position)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of the sign flow carries: the proposal as it was signed, its client if known, and the ids."""
+
+    ids: Ids
+    proposal: Proposal
+    client: ClientState | None
+    at: datetime
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the act of signing."""
+
+    signer_name: str | None
+    signature: str | None
+    address: str | None
+    user_agent: str | None

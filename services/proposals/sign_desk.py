@@ -1,0 +1,169 @@
+"""Where a signature is taken in: T1, the flow in a task of its own, and the wait for its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from services.proposals.domain import signing
+from services.proposals.model import Ids, Plan, Signature, SignatureRefused
+from services.proposals.store import sagas
+from services.proposals.store import signing as store
+from services.proposals.views import SignReport
+from shared import clock, telemetry
+from shared.database import CommitUnknown, Database, UniqueViolated
+from shared.errors import StateForbids
+from shared.failpoints import failpoint
+from shared.messaging.orchestrator import Orchestrator, Outcome, Run
+from shared.messaging.saga import Progress, SagaStatus
+from shared.web.actor import Actor
+from shared.web.idempotency import Key
+
+T1_TRIES: Final = 5
+T1_WAIT_SECONDS: Final = 0.2
+
+
+class KeyInUse(StateForbids):
+    """The first request under this Idempotency-Key is still running."""
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still running.")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign call is answered: the stored result, or the report of a flow that is still under way."""
+
+    result: bytes = b""
+    report: SignReport | None = None
+    is_replayed: bool = False
+
+
+class SignJournal:
+    """The sign flow's rows, each write in a transaction of its own. Implements the orchestrator's Journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, limit: int) -> Sequence[Run[Plan]]:
+        async with self._database.transaction_across_organisations() as tx:
+            return await sagas.claim(tx, limit)
+
+    async def record(self, run: Run[Plan], *, is_parked: bool) -> None:
+        async with self._database.transaction(run.plan.proposal.org_id) as tx:
+            await sagas.record(tx, run, is_parked=is_parked)
+
+    async def complete(self, run: Run[Plan]) -> Outcome | None:
+        async with self._database.transaction(run.plan.proposal.org_id) as tx:
+            result = await signing.complete(tx, run, clock.now())
+        failpoint("proposals.after_t3")
+        return None if result is None else Outcome(status=SagaStatus.COMPLETED, result=result)
+
+    async def compensate(self, run: Run[Plan], cause: str) -> bool:
+        async with self._database.transaction(run.plan.proposal.org_id) as tx:
+            return await store.compensate(tx, run, cause)
+
+    async def reject(self, run: Run[Plan]) -> Outcome | None:
+        async with self._database.transaction(run.plan.proposal.org_id) as tx:
+            cause = await store.reject(tx, run, clock.now())
+        return None if cause is None else Outcome(status=SagaStatus.REJECTED, cause=cause)
+
+    async def outcome(self, saga: UUID) -> Outcome | None:
+        async with self._database.transaction_across_organisations() as tx:
+            return await sagas.outcome(tx, saga)
+
+
+class SignDesk:
+    """Takes signatures in."""
+
+    def __init__(self, database: Database, orchestrator: Orchestrator[Plan]) -> None:
+        self._database = database
+        self._orchestrator = orchestrator
+
+    async def sign(
+        self, actor: Actor, proposal: UUID, signature: Signature, *, key: Key | None, wait_seconds: float
+    ) -> Answer:
+        """Sign a proposal, and wait for what comes of it, `wait_seconds` at most.
+
+        Raises NotFound, ProposalNotSignable, SignatureRefused, KeyInUse, KeyReused, DatabaseAway.
+        """
+        if key is not None and (saga := await self._run_of_key(actor, key)) is not None:
+            return await self._replay(saga)
+        try:
+            plan = await self._begin(actor, proposal, signature, key)
+        except UniqueViolated:
+            # Somebody used the same key between our look and our T1.
+            if key is None or (saga := await self._run_of_key(actor, key)) is None:
+                raise
+            return await self._replay(saga)
+        failpoint("proposals.after_t1")
+        self._orchestrator.start(_fresh_run(plan))
+        outcome = await self._orchestrator.wait(plan.ids.saga, wait_seconds)
+        if outcome is None:
+            return Answer(report=await self._report(actor, proposal))
+        return Answer(result=_result(outcome))
+
+    async def _begin(self, actor: Actor, proposal: UUID, signature: Signature, key: Key | None) -> Plan:
+        """T1. When COMMIT's answer is lost, look and try again with the same ids."""
+        ids, at = signing.allocate_ids(), clock.now()
+        for left in reversed(range(T1_TRIES)):
+            try:
+                return await self._t1(actor, proposal, ids, signature, key, at)
+            except CommitUnknown:
+                if not left:
+                    raise
+                await asyncio.sleep(T1_WAIT_SECONDS)
+        raise AssertionError("unreachable")
+
+    async def _t1(
+        self, actor: Actor, proposal: UUID, ids: Ids, signature: Signature, key: Key | None, at: datetime
+    ) -> Plan:
+        async with self._database.transaction(actor.org_id) as tx:
+            plan = await signing.begin(
+                tx,
+                actor,
+                proposal,
+                ids=ids,
+                signature=signature,
+                key=key,
+                traceparent=telemetry.traceparent.get(),
+                at=at,
+            )
+            failpoint("proposals.before_t1_commit")
+            return plan
+
+    async def _run_of_key(self, actor: Actor, key: Key) -> UUID | None:
+        async with self._database.transaction(actor.org_id) as tx:
+            return await signing.run_of_key(tx, actor, key)
+
+    async def _replay(self, saga: UUID) -> Answer:
+        async with self._database.transaction_across_organisations() as tx:
+            outcome = await sagas.outcome(tx, saga)
+        if outcome is None:
+            raise KeyInUse
+        return Answer(result=_result(outcome), is_replayed=True)
+
+    async def _report(self, actor: Actor, proposal: UUID) -> SignReport:
+        async with self._database.transaction(actor.org_id) as tx:
+            return await signing.report(tx, actor, proposal)
+
+
+def _fresh_run(plan: Plan) -> Run[Plan]:
+    return Run(
+        id=plan.ids.saga,
+        plan=plan,
+        progress=Progress(SagaStatus.RUNNING, {}),
+        marks={},
+        attempt=1,
+        traceparent=telemetry.traceparent.get(),
+    )
+
+
+def _result(outcome: Outcome) -> bytes:
+    if outcome.status is SagaStatus.REJECTED:
+        raise SignatureRefused(outcome.cause)
+    return outcome.result

@@ -1,0 +1,1 @@
+"""All SQL of the proposal service: one function per statement."""

@@ -1,0 +1,130 @@
+"""What proposals and their flows look like to callers. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from services.proposals.model import Item, Proposal
+from shared.money import spell_money
+
+
+class ItemView(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    description: str
+    price: str
+    quantity: int
+    total: str
+    service_id: UUID | None
+    created_at: datetime
+
+
+class ProposalSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal as lists show it."""
+
+    id: UUID
+    org_id: UUID
+    client_email: str
+    client_name: str
+    client_name_f: str
+    client_name_l: str
+    client_company: str | None
+    status: str
+    status_id: int
+    total: str
+    currency: str
+    notes: str | None
+    valid_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    signed_at: datetime | None
+    converted_order_id: UUID | None
+    converted_engagement_id: UUID | None
+
+
+class ProposalView(ProposalSummary, frozen=True, kw_only=True):
+    """A proposal with its items."""
+
+    items: list[ItemView]
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a flow: `done` only once that is recorded, `waiting` until then."""
+
+    name: str
+    service: str
+    status: Literal["waiting", "done", "refused", "parked", "cancelled"]
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+
+class SignReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the sign flow of a proposal stands."""
+
+    saga_id: UUID
+    status: Literal["running", "completed", "compensating", "rejected"]
+    started_at: datetime
+    finished_at: datetime | None
+    steps: list[StepView]
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a signature: all that it created, as the owners show it."""
+
+    proposal: ProposalView
+    engagement: msgspec.Raw
+    projects: list[msgspec.Raw]
+    order: msgspec.Raw
+
+
+def summary(proposal: Proposal, at: datetime) -> ProposalSummary:
+    return ProposalSummary(**_fields(proposal, at))
+
+
+def view(proposal: Proposal, at: datetime) -> ProposalView:
+    return ProposalView(**_fields(proposal, at), items=[_item(item) for item in proposal.items])
+
+
+def _fields(proposal: Proposal, at: datetime) -> dict[str, object]:
+    status = proposal.status_at(at)
+    return {
+        "id": proposal.id,
+        "org_id": proposal.org_id,
+        "client_email": proposal.client_email,
+        "client_name": proposal.client_name,
+        "client_name_f": proposal.client_name_f,
+        "client_name_l": proposal.client_name_l,
+        "client_company": proposal.client_company,
+        "status": status.label,
+        "status_id": status.value,
+        "total": spell_money(proposal.total),
+        "currency": proposal.currency,
+        "notes": proposal.notes,
+        "valid_until": proposal.valid_until,
+        "created_at": proposal.created_at,
+        "updated_at": proposal.updated_at,
+        "sent_at": proposal.sent_at,
+        "signed_at": proposal.signed_at,
+        "converted_order_id": proposal.converted_order_id,
+        "converted_engagement_id": proposal.converted_engagement_id,
+    }
+
+
+def _item(item: Item) -> ItemView:
+    return ItemView(
+        id=item.id,
+        name=item.name,
+        description=item.description,
+        price=spell_money(item.price),
+        quantity=1,
+        total=spell_money(item.price),
+        service_id=item.service_id,
+        created_at=item.created_at,
+    )

@@ -1,0 +1,1 @@
+"""What services say to each other: data only, additive changes only, one module per owner."""

@@ -1,0 +1,60 @@
+"""What orders hears and says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from shared.contracts.identity import ClientState
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Command `place`: the order of a signed proposal. Carries all that is needed; `metadata` is kept as it is."""
+
+    org_id: UUID
+    saga_id: UUID
+    proposal_id: UUID
+    engagement_id: UUID
+    order_id: UUID
+    event_id: UUID
+    client: ClientState
+    price: Decimal
+    currency: str
+    service: str
+    service_id: UUID | None = None
+    metadata: msgspec.Raw
+    at: datetime
+
+
+class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply: the order as its own endpoint shows it."""
+
+    order: msgspec.Raw
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Command `cancel`: undo what this saga placed; `key` is the message key of its `place`."""
+
+    org_id: UUID
+    saga_id: UUID
+    key: str
+    at: datetime
+
+
+class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as others hear of it (events `order.placed`, `.changed`, `.cancelled`)."""
+
+    org_id: UUID
+    id: UUID
+    version: int
+    number: str
+    client_id: UUID
+    engagement_id: UUID | None
+    proposal_id: UUID | None
+    status: int
+    price: Decimal
+    currency: str
+    is_cancelled: bool = False

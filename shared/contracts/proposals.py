@@ -1,0 +1,36 @@
+"""What proposals says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+
+class ProposalSigned(msgspec.Struct, frozen=True, kw_only=True):
+    """Event `proposal.signed`: the one to hang outside effects on (mails, webhooks, money)."""
+
+    org_id: UUID
+    id: UUID
+    saga_id: UUID
+    client_id: UUID
+    engagement_id: UUID
+    order_id: UUID
+    project_ids: list[UUID]
+    total: Decimal
+    currency: str
+    signed_at: datetime
+
+
+class TemplateState(msgspec.Struct, frozen=True, kw_only=True):
+    """A service template as others keep it (event `template.changed`, question `ask.proposals.template`)."""
+
+    org_id: UUID
+    id: UUID
+    version: int
+    name: str
+    price: Decimal
+    currency: str
+    is_deleted: bool = False

@@ -1,0 +1,7 @@
+"""PostgreSQL: the pool, transactions under one organisation, rows as structs, migrations."""
+
+from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated
+from shared.database.pool import Database
+from shared.database.transaction import Tx
+
+__all__ = ["CommitUnknown", "Database", "DatabaseAway", "DatabaseBusy", "Tx", "UniqueViolated"]

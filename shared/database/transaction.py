@@ -1,0 +1,60 @@
+"""A transaction, as use cases and stores see it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.database.errors import translated
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Tx:
+    """One open transaction. Statements go in as constants with `$n` arguments, structs come out.
+
+    `said` collects what must be published once the transaction has committed (see `shared.messaging.outbox`).
+
+    Every method raises DatabaseAway, DatabaseBusy or UniqueViolated.
+    """
+
+    __slots__ = ("_connection", "said")
+
+    def __init__(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+        self._connection = connection
+        self.said: list[Any] = []
+
+    async def rows(self, shape: type[S], sql: str, *arguments: Any) -> list[S]:
+        """All rows, each as a `shape` (columns named like its fields)."""
+        with translated():
+            return [_struct(shape, record) for record in await self._connection.fetch(sql, *arguments)]
+
+    async def row(self, shape: type[S], sql: str, *arguments: Any) -> S | None:
+        """The first row as a `shape`, or None."""
+        with translated():
+            record = await self._connection.fetchrow(sql, *arguments)
+        return None if record is None else _struct(shape, record)
+
+    async def value(self, sql: str, *arguments: Any) -> Any:
+        """The first column of the first row, or None."""
+        with translated():
+            return await self._connection.fetchval(sql, *arguments)
+
+    async def run(self, sql: str, *arguments: Any) -> int:
+        """Execute for its effect; returns how many rows it touched."""
+        with translated():
+            tag = await self._connection.execute(sql, *arguments)
+        count = tag.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def run_each(self, sql: str, arguments: list[tuple[Any, ...]]) -> None:
+        """Execute once for each tuple of arguments, pipelined in one round trip."""
+        with translated():
+            await self._connection.executemany(sql, arguments)
+
+
+def _struct(shape: type[S], record: asyncpg.Record) -> S:
+    return msgspec.convert(dict(record), shape)

@@ -1,0 +1,45 @@
+"""The ways in which a rule says no. Errors carry facts; `shared.web.problems` knows their status codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+FieldErrors = Mapping[str, Sequence[str]]
+
+
+class DomainError(Exception):
+    """A rule of the domain refused. `str(error)` is a sentence for the caller; `errors` names the fields concerned."""
+
+    def __init__(self, detail: str, errors: FieldErrors | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = dict(errors or {})
+
+
+class NotFound(DomainError):
+    """There is no such thing for this caller: absent, foreign and unreadable ids look alike."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what}.")
+
+
+class Forbidden(DomainError):
+    """The caller's role may never do this."""
+
+
+class InvalidInput(DomainError):
+    """The request is malformed or breaks a rule that needs no look at stored data."""
+
+    def __init__(self, errors: FieldErrors, detail: str = "") -> None:
+        super().__init__(detail or "The request has invalid fields.", errors)
+
+
+class StateForbids(DomainError):
+    """The resource's state does not allow this now."""
+
+
+class RefersToNothing(DomainError):
+    """The body refers to something that does not exist in the organisation."""
+
+    def __init__(self, field: str, what: str) -> None:
+        super().__init__(f"The request refers to a {what} that does not exist.", {field: [f"There is no such {what}."]})

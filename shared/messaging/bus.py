@@ -1,0 +1,221 @@
+"""The connection to NATS: says, hears, asks; comes back by itself, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import nats.aio.client
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
+
+from shared.messaging.topology import inbox_prefix
+from shared.telemetry import log
+
+RECONNECT_WAIT_SECONDS = 0.05
+PUBLISH_TIMEOUT_SECONDS = 5.0
+
+_log = log(__name__)
+
+
+class BrokerAway(Exception):
+    """The broker cannot be reached, or it did not answer in time; what was to be said may or may not have arrived."""
+
+
+class Incoming:
+    """One message that has arrived."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: Msg) -> None:
+        self._message = message
+
+    @property
+    def subject(self) -> str:
+        return self._message.subject
+
+    @property
+    def body(self) -> bytes:
+        return self._message.data
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._message.headers or {}
+
+    @property
+    def deliveries(self) -> int:
+        """How often the stream has delivered this message, this time included; 1 outside a stream."""
+        return self._message.metadata.num_delivered if self._message.reply.startswith("$JS.ACK") else 1
+
+    async def answer(self, body: bytes) -> None:
+        """Answer a question."""
+        await self._message.respond(body)
+
+    async def ack(self) -> None:
+        """Handled: the stream forgets it."""
+        await self._message.ack()
+
+    async def later(self, seconds: float) -> None:
+        """Not now: deliver it again after `seconds`."""
+        await self._message.nak(delay=seconds)
+
+    async def term(self) -> None:
+        """Never again: it is kept elsewhere."""
+        await self._message.term()
+
+
+Hearer = Callable[[Incoming], Awaitable[None]]
+Callback = Callable[[], Awaitable[None]]
+
+
+class Bus:
+    """NATS as one process sees it. `open` returns at once and keeps trying; what is heard is heard from then on."""
+
+    def __init__(self, *, process: str, url: str) -> None:
+        self._process = process
+        self._url = url
+        self._client = Client()
+        self._hearers: list[tuple[str, str, Hearer]] = []
+        self._subscriptions: list[Subscription] = []
+        self._on_connect: list[Callback] = []
+        self._on_disconnection: list[Callback] = []
+        self._running: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client.is_connected
+
+    @property
+    def streams(self) -> JetStreamContext:
+        """JetStream, for whoever keeps streams and consumers."""
+        return self._client.jetstream(timeout=PUBLISH_TIMEOUT_SECONDS)
+
+    async def open(self) -> None:
+        """Begin to connect, in the background."""
+        self._running = asyncio.create_task(self._stay_connected(), name="bus")
+
+    async def close(self) -> None:
+        """Say what has been said but not sent, then go."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        if self._client.is_connected:
+            await self._client.flush()
+        await self._client.close()
+
+    def on_reconnect(self, callback: Callback) -> None:
+        """Call whenever a connection is established, the first time included."""
+        self._on_connect.append(callback)
+
+    def on_disconnect(self, callback: Callback) -> None:
+        """Call whenever the connection is lost, before it is established again."""
+        self._on_disconnection.append(callback)
+
+    async def hear(self, subject: str, hearer: Hearer, *, queue: str = "") -> None:
+        """Call `hearer` for each message, each in a task of its own; with `queue`, one of the queue's members hears it."""
+        self._hearers.append((subject, queue, hearer))
+        if self._client.is_connected:
+            await self._subscribe(subject, queue, hearer)
+
+    async def stop_hearing(self) -> None:
+        """Take no more messages; those that have arrived are still handed to their hearers."""
+        self._hearers.clear()
+        if self._client.is_connected:
+            await asyncio.gather(*(subscription.drain() for subscription in self._subscriptions))
+        self._subscriptions.clear()
+
+    async def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Publish without waiting for anybody. Raises BrokerAway when not connected."""
+        if not self._client.is_connected:
+            raise BrokerAway("not connected")
+        try:
+            await self._client.publish(subject, body, headers=headers)
+        except (nats.errors.Error, OSError) as error:
+            raise BrokerAway(repr(error)) from error
+
+    async def keep(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
+        """Publish into a stream and wait until it is kept (fsynced). Raises BrokerAway."""
+        try:
+            await self._client.jetstream().publish(subject, body, headers=headers, timeout=PUBLISH_TIMEOUT_SECONDS)
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            raise BrokerAway(repr(error)) from error
+
+    async def ask(self, subject: str, body: bytes, *, timeout_seconds: float = 2.0) -> bytes:
+        """Ask a question and wait for the answer. Raises BrokerAway when nobody answers in time."""
+        try:
+            return (await self._client.request(subject, body, timeout=timeout_seconds)).data
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise BrokerAway(repr(error)) from error
+
+    async def _stay_connected(self) -> None:
+        while True:
+            self._lost.clear()
+            self._client = Client()
+            try:
+                await self._connect()
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                _log.warning("broker refused the connection", cause=repr(error))
+                await asyncio.sleep(RECONNECT_WAIT_SECONDS * 10)
+                continue
+            self._subscriptions.clear()
+            for subject, queue, hearer in self._hearers:
+                await self._subscribe(subject, queue, hearer)
+            await self._connected()
+            await self._lost.wait()
+
+    async def _connect(self) -> None:
+        await self._client.connect(
+            self._url,
+            name=self._process,
+            inbox_prefix=inbox_prefix(self._process),
+            reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # pyright: ignore[reportArgumentType]  # typed int, takes any number
+            max_reconnect_attempts=-1,
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._connected,
+            closed_cb=self._on_close,
+        )
+
+    async def _subscribe(self, subject: str, queue: str, hearer: Hearer) -> None:
+        # nats-py awaits one callback of a subscription before the next: a task each keeps them apart.
+        async def spawn(message: Msg) -> None:
+            task = asyncio.create_task(self._heard(hearer, message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        self._subscriptions.append(await self._client.subscribe(subject, queue=queue, cb=spawn))
+
+    async def _heard(self, hearer: Hearer, message: Msg) -> None:
+        try:
+            await hearer(Incoming(message))
+        except (nats.errors.Error, BrokerAway) as error:
+            _log.warning("broker went away while a message was handled", subject=message.subject, cause=repr(error))
+        except Exception:
+            _log.exception("hearing failed", subject=message.subject)
+
+    async def _connected(self) -> None:
+        _log.info("broker connected")
+        for callback in self._on_connect:
+            await callback()
+
+    async def _on_error(self, error: Exception) -> None:
+        _log.debug("broker error", cause=repr(error))
+        if isinstance(error, nats.errors.Error) and "permissions violation" in str(error).lower():
+            _log.error("broker denies a subject", cause=str(error))
+
+    async def _on_disconnect(self) -> None:
+        _log.warning("broker disconnected")
+        for callback in self._on_disconnection:
+            await callback()
+
+    async def _on_close(self) -> None:
+        self._lost.set()

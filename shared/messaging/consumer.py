@@ -1,0 +1,145 @@
+"""In by NATS: decode, open the transaction, call the use case, commit, reply, ack.
+
+Failures are three kinds. Later (the database is away or busy): delivered again after a while, without limit. Refused:
+an ordinary reply. Poison (cannot be decoded, or fails for no known reason each time): parked, answered `parked`, and
+never delivered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import msgspec
+
+from shared import telemetry
+from shared.contracts.reply import Reply
+from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
+from shared.failpoints import failpoint
+from shared.ids import new_id
+from shared.messaging.bus import Bus, Incoming
+from shared.messaging.envelope import Envelope, Undecodable, read_envelope
+from shared.messaging.parking import park
+from shared.telemetry import log
+
+TRIES_BEFORE_PARKING: Final = 3
+_LATER_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+_log = log(__name__)
+
+
+class OfOrganisation(Protocol):
+    """Every message of ours says whose it is."""
+
+    @property
+    def org_id(self) -> UUID: ...
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One arrival of a message: `key` is the same for every copy of it, `id` is this arrival's own."""
+
+    id: UUID
+    key: str
+
+
+UseCase = Callable[[Tx, Any, Delivery], Awaitable[bytes | None]]
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """The type of a message's body, and the use case that takes it. What it returns is the reply, if one was asked."""
+
+    shape: type[Any]
+    use_case: UseCase
+
+
+Handlers = Mapping[str, Handler]
+"""Message type (`engagements.open.v1`) → handler."""
+
+
+class Consumer:
+    """Handles the messages of one process, at most `at_once` at a time."""
+
+    def __init__(self, process: str, database: Database, bus: Bus, handlers: Handlers, *, at_once: int) -> None:
+        self._process = process
+        self._database = database
+        self._bus = bus
+        self._handlers = handlers
+        self._free = asyncio.Semaphore(at_once)
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def hear(self, message: Incoming) -> None:
+        """Handle one delivery to its end: acked, put off, or parked. Raises BrokerAway, after the commit if at all."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            async with self._free:
+                await self._handle(message)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way."""
+        await self._idle.wait()
+
+    async def _handle(self, message: Incoming) -> None:
+        envelope: Envelope | None = None
+        try:
+            envelope = read_envelope(message.headers)
+            telemetry.begin_trace(envelope.traceparent)
+            handler, body = self._decode(envelope, message.body)
+            reply = await self._run(handler, body, envelope)
+        except (DatabaseAway, DatabaseBusy) as error:
+            await self._put_off(message, error)
+        except (Undecodable, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            await self._park(message, envelope, error)
+        except Exception as error:
+            if message.deliveries < TRIES_BEFORE_PARKING:
+                await self._put_off(message, error)
+            else:
+                await self._park(message, envelope, error)
+        else:
+            await self._settle(message, envelope, reply)
+
+    def _decode(self, envelope: Envelope, body: bytes) -> tuple[Handler, OfOrganisation]:
+        handler = self._handlers.get(envelope.type)
+        if handler is None:
+            raise Undecodable(f"the type {envelope.type} is not known here")
+        return handler, msgspec.json.decode(body, type=handler.shape)
+
+    async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
+        async with self._database.transaction(body.org_id) as tx:
+            reply = await handler.use_case(tx, body, Delivery(new_id(), envelope.key))
+            failpoint(f"{self._process}.before_commit")
+        failpoint(f"{self._process}.after_commit")
+        return reply
+
+    async def _settle(self, message: Incoming, envelope: Envelope, reply: bytes | None) -> None:
+        if reply is not None and envelope.reply_to:
+            await self._bus.say(envelope.reply_to, reply)
+        failpoint(f"{self._process}.after_reply")
+        await message.ack()
+
+    async def _put_off(self, message: Incoming, error: Exception) -> None:
+        seconds = _LATER_SECONDS[min(message.deliveries, len(_LATER_SECONDS)) - 1]
+        _log.warning("message put off", subject=message.subject, seconds=seconds, cause=repr(error), exc_info=error)
+        await message.later(seconds)
+
+    async def _park(self, message: Incoming, envelope: Envelope | None, error: Exception) -> None:
+        key = envelope.key if envelope else f"unreadable.{new_id()}"
+        cause = f"{type(error).__name__}: {error}"
+        try:
+            async with self._database.transaction_across_organisations() as tx:
+                await park(tx, key, message, cause)
+        except (DatabaseAway, DatabaseBusy) as away:
+            await self._put_off(message, away)
+            return
+        _log.error("message parked", subject=message.subject, key=key, cause=cause)
+        if envelope and envelope.reply_to:
+            await self._bus.say(envelope.reply_to, msgspec.json.encode(Reply(outcome="parked", cause=cause)))
+        await message.term()

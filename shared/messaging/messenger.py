@@ -1,0 +1,114 @@
+"""Everything that a service's messaging is made of, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from shared.database import Database, DatabaseAway, DatabaseBusy
+from shared.messaging import topology
+from shared.messaging.bus import Bus, Incoming
+from shared.messaging.consumer import Consumer, Handlers
+from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
+from shared.messaging.streams import StreamKeeper
+from shared.telemetry import log
+
+PRUNE_EVERY_SECONDS = 600
+PRUNE_INBOX = """
+delete from inbox where at < now() - interval '7 days'
+"""
+
+_log = log(__name__)
+
+Answer = Callable[[bytes], Awaitable[bytes]]
+
+
+class Messenger:
+    """A service's side of the messaging: consumers for its commands and events, its outbox, its questions.
+
+    `filters` gives the subjects that it consumes of each stream, `handlers` what it does with each type of message,
+    `answers` what it answers to questions.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        database: Database,
+        bus: Bus,
+        *,
+        filters: Mapping[str, tuple[str, ...]],
+        handlers: Handlers,
+        answers: Mapping[str, Answer],
+        at_once: int,
+    ) -> None:
+        self._process = process
+        self._database = database
+        self._bus = bus
+        self._filters = filters
+        self._answers = answers
+        self._outbox = Outbox(process, database, bus)
+        self._consumer = Consumer(process, database, bus, handlers, at_once=at_once)
+        self._keeper = StreamKeeper(process, bus, filters, self._outbox.stream_created)
+
+    async def is_there(self) -> bool:
+        """Whether the broker is connected and everything that this service needs on it exists."""
+        return self._bus.is_connected and self._keeper.all_there
+
+    @asynccontextmanager
+    async def running(self, *more: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run until the block is left; `more` are loops of the service's own that live and die with the others."""
+        await self._listen()
+        await self._bus.open()
+        loops = [self._keeper.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune(), *more]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        for task in tasks:
+            task.add_done_callback(_tell_if_it_died)
+        try:
+            yield
+        finally:
+            await self._bus.stop_hearing()
+            await self._consumer.drain()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._bus.close()
+
+    async def _listen(self) -> None:
+        for stream in self._filters:
+            subject = topology.deliver_subject(self._process, stream)
+            await self._bus.hear(subject, self._consumer.hear, queue=self._process)
+        for question, answer in self._answers.items():
+            await self._bus.hear(
+                topology.question_subject(self._process, question), _answering(answer), queue=self._process
+            )
+
+    async def _prune(self) -> None:
+        """Forget what no message or stalled process can still need."""
+        while True:
+            try:
+                async with self._database.transaction_across_organisations() as tx:
+                    await tx.run(PRUNE_OUTBOX)
+                    await tx.run(PRUNE_INBOX)
+            except (DatabaseAway, DatabaseBusy) as error:
+                _log.info("pruning put off", cause=repr(error))
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
+
+
+def _answering(answer: Answer) -> Callable[[Incoming], Awaitable[None]]:
+    async def hear(message: Incoming) -> None:
+        try:
+            await message.answer(await answer(message.body))
+        except (DatabaseAway, DatabaseBusy) as error:  # the asker's timeout tells
+            _log.warning("question not answered", subject=message.subject, cause=repr(error))
+
+    return hear
+
+
+def _tell_if_it_died(task: asyncio.Task[None]) -> None:
+    """A loop that ends by an error is a bug: the process must not go on as if it were whole."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("a loop died", loop=task.get_coro().__qualname__, exc_info=error)  # pyright: ignore
+        signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,315 @@
+"""Drives sagas: sends what the stepper asks for, listens for replies, and sweeps up runs that nobody finished.
+
+Any number of replicas may drive the same run: the journal's writes are fences, and every participant answers a
+duplicate with its stored reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Generic, Protocol, TypeVar, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from shared import clock, telemetry
+from shared.contracts.reply import Reply
+from shared.database import DatabaseAway, DatabaseBusy
+from shared.failpoints import failpoint
+from shared.messaging import topology
+from shared.messaging.bus import BrokerAway, Bus, Incoming
+from shared.messaging.envelope import Envelope, spell_time
+from shared.messaging.saga import (
+    CANCEL_SUFFIX,
+    Command,
+    Compensate,
+    Complete,
+    Do,
+    Flow,
+    Progress,
+    Reject,
+    SagaStatus,
+    Undo,
+    heard,
+    is_stuck,
+    moves,
+)
+from shared.telemetry import log
+
+P = TypeVar("P")
+
+SWEEP_SECONDS: Final = 0.25
+DRIVE_SECONDS: Final = 1.0
+"""How long one drive listens before it leaves the run to the sweep; shorter than the lease."""
+LOOK_SECONDS: Final = 1.0
+"""How often whoever waits looks at the row, in case that nobody could tell."""
+CLAIMED_AT_ONCE: Final = 100
+
+_log = log(__name__)
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """When a step was first sent and when it was answered, and how often it was sent."""
+
+    attempts: int
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class Run(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
+    """One run of a flow, as its row has it."""
+
+    id: UUID
+    plan: P
+    progress: Progress
+    marks: Mapping[str, Mark]
+    attempt: int
+    traceparent: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended: `result` is the stored answer of a completed one, `cause` says why one was rejected."""
+
+    status: SagaStatus
+    result: bytes = b""
+    cause: str = ""
+
+
+class Journal(Protocol[P]):
+    """The rows behind the runs. Each write is a fence: it returns None or False when another driver was there first.
+
+    Every method raises DatabaseAway or DatabaseBusy.
+    """
+
+    async def claim(self, limit: int) -> Sequence[Run[P]]: ...
+    async def record(self, run: Run[P], *, is_parked: bool) -> None: ...
+    async def complete(self, run: Run[P]) -> Outcome | None: ...
+    async def compensate(self, run: Run[P], cause: str) -> bool: ...
+    async def reject(self, run: Run[P]) -> Outcome | None: ...
+    async def outcome(self, saga: UUID) -> Outcome | None: ...
+
+
+class _Drive(Generic[P]):
+    """A run that this replica is driving now, as far as it knows."""
+
+    def __init__(self, flow: Flow[P], run: Run[P]) -> None:
+        self.flow = flow.of(run.plan)
+        self.run = run
+        self.sent: set[str] = set()
+        self.resends = 0
+        self.news = asyncio.Event()
+
+    def hear(self, step: str, reply: Reply, at: datetime) -> None:
+        progress = heard(self.flow, self.run.progress, step, reply)
+        if progress is not self.run.progress:
+            mark = self.run.marks.get(step) or Mark(attempts=1, started_at=at)
+            marks = {**self.run.marks, step: replace(mark, finished_at=at)}
+            self.run = replace(self.run, progress=progress, marks=marks)
+        self.news.set()
+
+    def mark_sent(self, step: str, at: datetime) -> None:
+        mark = self.run.marks.get(step) or Mark(attempts=0, started_at=at)
+        marks = {**self.run.marks, step: replace(mark, attempts=mark.attempts + 1)}
+        self.run = replace(self.run, marks=marks)
+        self.sent.add(step)
+
+    def turn_back(self) -> None:
+        self.run = replace(self.run, progress=Progress(SagaStatus.COMPENSATING, self.run.progress.replies))
+
+    def send_again(self) -> None:
+        self.sent.clear()
+        self.resends += 1
+        self.news.set()
+
+
+class Orchestrator(Generic[P]):
+    """Drives the runs of one flow, for one replica."""
+
+    def __init__(self, process: str, replica: str, flow: Flow[P], journal: Journal[P], bus: Bus) -> None:
+        self._process = process
+        self._replica = replica
+        self._flow = flow
+        self._journal = journal
+        self._bus = bus
+        self._drives: dict[UUID, _Drive[P]] = {}
+        self._waiting: dict[UUID, set[asyncio.Future[Outcome]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweep_now = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Hear replies, and that other replicas have finished something; to be called before the bus is opened."""
+        await self._bus.hear(f"rep.{self._replica}.>", self._hear_reply)
+        await self._bus.hear("saga.done.*", self._hear_done)
+        self._bus.on_reconnect(self._reconnected)
+
+    def start(self, run: Run[P]) -> None:
+        """Drive `run` in a task of its own: whoever asked may hang up, the flow goes on."""
+        if run.id not in self._drives:
+            drive = self._drives[run.id] = _Drive(self._flow, run)
+            task = asyncio.create_task(self._drive(drive))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def wait(self, saga: UUID, seconds: float) -> Outcome | None:
+        """How the run ended, or None if it has not within `seconds`. Raises DatabaseAway or DatabaseBusy."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(saga, set()).add(future)
+        until = asyncio.get_running_loop().time() + seconds
+        try:
+            while (left := until - asyncio.get_running_loop().time()) > 0:
+                await asyncio.wait([future], timeout=min(left, LOOK_SECONDS))
+                outcome = future.result() if future.done() else await self._journal.outcome(saga)
+                if outcome is not None:
+                    return outcome
+            return None
+        finally:
+            self._waiting[saga].discard(future)
+            if not self._waiting[saga]:
+                del self._waiting[saga]
+
+    async def sweep(self) -> None:
+        """Take over runs that are due, for ever: at start, on reconnect, and every SWEEP_SECONDS."""
+        while True:
+            try:
+                for run in await self._journal.claim(CLAIMED_AT_ONCE):
+                    self.start(run)
+            except (DatabaseAway, DatabaseBusy) as error:
+                _log.info("saga sweep put off", cause=repr(error))
+            self._sweep_now.clear()
+            try:
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._sweep_now.wait()
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> None:
+        """Wait until no drive is under way: each ends by itself within DRIVE_SECONDS."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _drive(self, drive: _Drive[P]) -> None:
+        telemetry.begin_trace(drive.run.traceparent)
+        until = asyncio.get_running_loop().time() + DRIVE_SECONDS
+        try:
+            while await self._step(drive):
+                if not await _news_until(drive.news, until):
+                    await self._journal.record(drive.run, is_parked=False)
+                    break
+        except (DatabaseAway, DatabaseBusy) as error:
+            _log.warning("a run is left to the sweep", saga=str(drive.run.id), cause=repr(error))
+        except Exception:
+            _log.exception("a drive failed; the sweep tries again", saga=str(drive.run.id))
+        finally:
+            del self._drives[drive.run.id]
+
+    async def _step(self, drive: _Drive[P]) -> bool:
+        """Do what the stepper asks for; False when this drive has nothing more to wait for."""
+        drive.news.clear()
+        if is_stuck(drive.flow, drive.run.progress):
+            await self._journal.record(drive.run, is_parked=True)
+            return False
+        for move in moves(drive.flow, drive.run.progress):
+            match move:
+                case Do(step) | Undo(step):
+                    await self._send(drive, step, is_cancel=isinstance(move, Undo))
+                case Complete():
+                    failpoint(f"{self._process}.before_t3")
+                    await self._finished(drive, await self._journal.complete(drive.run))
+                    return False
+                case Compensate(cause):
+                    return await self._turn_back(drive, cause)
+                case Reject():
+                    failpoint(f"{self._process}.before_tu")
+                    await self._finished(drive, await self._journal.reject(drive.run))
+                    return False
+                case _:
+                    assert_never(move)
+        return True
+
+    async def _turn_back(self, drive: _Drive[P], cause: str) -> bool:
+        failpoint(f"{self._process}.before_tc")
+        if not await self._journal.compensate(drive.run, cause):
+            return False
+        failpoint(f"{self._process}.after_tc")
+        drive.turn_back()
+        return await self._step(drive)
+
+    async def _send(self, drive: _Drive[P], step: str, *, is_cancel: bool) -> None:
+        name = step + CANCEL_SUFFIX if is_cancel else step
+        if name in drive.sent:
+            return
+        drive.mark_sent(name, clock.now())
+        chosen = next(each for each in drive.flow.steps if each.name == step)
+        command = _command(chosen, drive, is_cancel=is_cancel)
+        envelope = Envelope(
+            id=f"{drive.run.id}.{name}",
+            type=f"{chosen.service}.{command.name}.v1",
+            source=self._process,
+            time=spell_time(clock.now()),
+            traceparent=telemetry.traceparent.get(),
+            key=f"{drive.run.id}.{name}",
+            reply_to=topology.reply_subject(self._replica, drive.run.id, name),
+        )
+        # The attempt is in the message id: the stream would swallow a re-send under the same one.
+        attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
+        subject = topology.command_subject(chosen.service, command.name)
+        try:
+            await self._bus.say(
+                subject, msgspec.json.encode(command.body), envelope.headers(f"{envelope.id}.{attempt}")
+            )
+        except BrokerAway as error:
+            drive.sent.discard(name)
+            _log.info("command not sent; it will be", subject=subject, cause=str(error))
+        failpoint(f"{self._process}.after_send.{step}")
+
+    async def _finished(self, drive: _Drive[P], outcome: Outcome | None) -> None:
+        """Tell whoever waits, here and at other replicas. None: another driver was first, and its word is in the row."""
+        outcome = outcome or await self._journal.outcome(drive.run.id)
+        if outcome is None:
+            return
+        self._wake(drive.run.id, outcome)
+        task = asyncio.create_task(self._tell_done(drive.run.id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell_done(self, saga: UUID) -> None:
+        try:
+            await self._bus.say(topology.done_subject(saga), b"")
+        except BrokerAway as error:
+            _log.info("nobody told that a run is done; they will look", saga=str(saga), cause=str(error))
+
+    def _wake(self, saga: UUID, outcome: Outcome) -> None:
+        for future in self._waiting.get(saga, ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    async def _hear_reply(self, message: Incoming) -> None:
+        saga, _, step = message.subject.split(".", 2)[2].partition(".")
+        drive = self._drives.get(UUID(saga))
+        if drive is not None:
+            drive.hear(step, msgspec.json.decode(message.body, type=Reply), clock.now())
+
+    async def _hear_done(self, message: Incoming) -> None:
+        saga = UUID(message.subject.rpartition(".")[2])
+        if saga in self._waiting and (outcome := await self._journal.outcome(saga)):
+            self._wake(saga, outcome)
+
+    async def _reconnected(self) -> None:
+        for drive in self._drives.values():
+            drive.send_again()
+        self._sweep_now.set()
+
+
+async def _news_until(news: asyncio.Event, until: float) -> bool:
+    try:
+        async with asyncio.timeout_at(until):
+            return await news.wait()
+    except TimeoutError:
+        return False
+
+
+def _command(step: Any, drive: _Drive[Any], *, is_cancel: bool) -> Command:
+    return step.undo(drive.run.plan) if is_cancel else step.does(drive.run.plan, drive.run.progress.replies)

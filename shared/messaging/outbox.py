@@ -1,0 +1,146 @@
+"""The outbox: an event is written with the change it tells of, and published once that has committed.
+
+Published at once by the process that wrote it; a sweep publishes what was left behind. Rows are kept for a day after
+that: when the stream's store was lost, everything kept is published again, so that no replica stays stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from shared import clock, telemetry
+from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
+from shared.messaging.bus import BrokerAway, Bus
+from shared.messaging.envelope import Envelope, spell_time
+from shared.telemetry import log
+
+SWEEP_SECONDS = 0.5
+_BATCH = 200
+
+PUT = """
+insert into outbox (id, subject, type, body, traceparent) values ($1, $2, $3, $4, $5)
+"""
+MARK = """
+update outbox set published_at = now() where id = any($1::uuid[])
+"""
+TAKE_LEFT_BEHIND = """
+select id, subject, type, body, traceparent from outbox
+where published_at is null and created_at < now() - interval '1 second'
+order by created_at limit $1 for update skip locked
+"""
+PUBLISH_AGAIN = """
+update outbox set published_at = null where published_at is not null
+"""
+SEE_STREAM = """
+insert into streams_seen (name, created) values ($1, $2)
+on conflict (name) do update set created = excluded.created where streams_seen.created <> excluded.created
+returning xmax <> 0
+"""
+LET_MARKS_BE_LAZY = "set local synchronous_commit = off"
+PRUNE_OUTBOX = """
+delete from outbox where published_at < now() - interval '1 day'
+"""
+
+_log = log(__name__)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A fact on its way: its id is fixed when it is written, and never changes."""
+
+    id: UUID
+    subject: str
+    type: str
+    body: bytes
+    traceparent: str = ""
+
+
+def event(event_id: UUID, subject: str, type: str, body: msgspec.Struct) -> Event:
+    """An event about to be written, in the trace that is under way."""
+    return Event(event_id, subject, type, msgspec.json.encode(body), telemetry.traceparent.get())
+
+
+async def put(tx: Tx, told: Event) -> None:
+    """Write `told` with the change it tells of; it is published after commit."""
+    await tx.run(PUT, told.id, told.subject, told.type, told.body, told.traceparent)
+    tx.said.append(told)
+
+
+class Outbox:
+    """Publishes what transactions have said."""
+
+    def __init__(self, process: str, database: Database, bus: Bus) -> None:
+        self._process = process
+        self._database = database
+        self._bus = bus
+        self._said: asyncio.Queue[Event] = asyncio.Queue()
+        database.on_commit = self._committed
+
+    async def publish_said(self) -> None:
+        """Publish what was just committed, for ever; what fails is left to the sweep."""
+        while True:
+            batch = [await self._said.get()]
+            while not self._said.empty() and len(batch) < _BATCH:
+                batch.append(self._said.get_nowait())
+            try:
+                await self._mark(await self._publish(batch))
+            except (DatabaseAway, DatabaseBusy) as error:
+                _log.info("events will be marked as published later", count=len(batch), cause=repr(error))
+
+    async def sweep(self) -> None:
+        """Publish what was left behind, for ever."""
+        while True:
+            try:
+                while self._bus.is_connected and await self._sweep_once() == _BATCH:
+                    pass
+            except (DatabaseAway, DatabaseBusy) as error:
+                _log.info("outbox sweep put off", cause=repr(error))
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def stream_created(self, name: str, created: str) -> None:
+        """Told the creation time of the event stream: if it has changed, everything kept is published again."""
+        async with self._database.transaction_across_organisations() as tx:
+            if await tx.value(SEE_STREAM, name, created):
+                count = await tx.run(PUBLISH_AGAIN)
+                _log.warning("the event stream is a new one: publishing again what is kept", stream=name, count=count)
+
+    def _committed(self, said: Sequence[Event]) -> None:
+        for told in said:
+            self._said.put_nowait(told)
+
+    async def _sweep_once(self) -> int:
+        async with self._database.transaction_across_organisations() as tx:
+            left = await tx.rows(Event, TAKE_LEFT_BEHIND, _BATCH)
+            published = await self._publish(left)
+            if published:
+                await tx.run(MARK, published)
+        return len(published)
+
+    async def _publish(self, events: Sequence[Event]) -> list[UUID]:
+        kept = await asyncio.gather(*(self._publish_one(told) for told in events))
+        return [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
+
+    async def _publish_one(self, told: Event) -> bool:
+        envelope = Envelope(
+            id=str(told.id),
+            type=told.type,
+            source=self._process,
+            time=spell_time(clock.now()),
+            traceparent=told.traceparent,
+        )
+        try:
+            await self._bus.keep(told.subject, told.body, envelope.headers())
+        except BrokerAway as error:
+            _log.info("event left to the sweep", subject=told.subject, cause=str(error))
+            return False
+        return True
+
+    async def _mark(self, published: list[UUID]) -> None:
+        if published:
+            async with self._database.transaction_across_organisations() as tx:
+                # A mark lost in a crash only publishes the same event id again.
+                await tx.run(LET_MARKS_BE_LAZY)
+                await tx.run(MARK, published)

@@ -1,0 +1,100 @@
+"""Settings: one frozen struct per process, filled from `SERX_*` in the environment when the process starts.
+
+A field `pool_size` is read from `SERX_POOL_SIZE`; its description is its line in `docs/settings.md`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "SERX_"
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+Secret = Annotated[str, Meta(min_length=32)]
+
+
+class SettingsError(Exception):
+    """The environment lacks a setting or holds an unusable one; the message names every one of them."""
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process needs."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on.")] = 8000
+    nats_url: Annotated[str, Meta(description="NATS server, with this process's own user and password.")]
+    replica: Annotated[
+        str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$", description="Name of this replica; random when not set.")
+    ] = msgspec.field(default_factory=lambda: secrets.token_hex(6))
+    log_format: Annotated[str, Meta(pattern="^(json|console)$", description="`json` or `console`.")] = "json"
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+    ] = "info"
+    drain_seconds: Annotated[
+        float, Meta(ge=0, description="How long a stopping process may finish the work that it has begun.")
+    ] = 10.0
+
+
+class ServiceSettings(ProcessSettings, frozen=True, kw_only=True):
+    """What every service behind the gateway needs."""
+
+    database_dsn: Annotated[str, Meta(description="PostgreSQL, as the service's own role.")]
+    database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Most connections to PostgreSQL.")] = 16
+    database_wait_seconds: Annotated[
+        float, Meta(gt=0, description="How long a request waits for a free connection before it answers 503.")
+    ] = 5.0
+    internal_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(min_length=1, description="Accepted keys of the gateway's signed identity, comma-separated."),
+    ]
+    concurrent_messages: Annotated[int, Meta(ge=1, description="Messages handled at once.")] = 32
+
+
+def load(shape: type[S], environ: Mapping[str, str] | None = None) -> S:
+    """Fill `shape` from `environ` (the process's own by default).
+
+    Raises SettingsError naming every setting that is missing or unusable, never its value.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for field in msgspec.structs.fields(shape):
+        name = variable(field.name)
+        if name not in environ:
+            if field.required:
+                faults.append(f"{name} is not set ({_description(field.type)})")
+            continue
+        try:
+            values[field.name] = msgspec.convert(_split(environ[name], field.type), field.type, strict=False)
+        except msgspec.ValidationError as error:
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise SettingsError("; ".join(faults))
+    return shape(**values)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: `pool_size` → `SERX_POOL_SIZE`."""
+    return PREFIX + field.upper()
+
+
+def _split(text: str, kind: Any) -> Any:
+    inner = msgspec.inspect.type_info(kind)
+    while isinstance(inner, msgspec.inspect.Metadata):
+        inner = inner.type
+    if isinstance(inner, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _description(kind: Any) -> str:
+    info = msgspec.inspect.type_info(kind)
+    extra = getattr(info, "extra_json_schema", None) or {}
+    return extra.get("description", "required")

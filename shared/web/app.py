@@ -1,0 +1,132 @@
+"""The app factory of every service: the same manners at each door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import uvicorn
+from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from shared import clock, failpoints, telemetry
+from shared.ids import new_id
+from shared.settings import ProcessSettings, ServiceSettings, load
+from shared.web import problems
+from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
+from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
+from shared.web.health import Probe, health_routes
+from shared.web.openapi import MoneySchema
+from shared.web.parameters import refuse_unknown_parameters
+from shared.web.trust import Trust
+
+SCHEMA_PATH = "/schema"
+_SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+
+T = TypeVar("T")
+S = TypeVar("S", bound=ProcessSettings)
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def service_app(
+    name: str,
+    settings: ServiceSettings,
+    *,
+    routes: Sequence[ControllerRouterHandler],
+    state: Mapping[str, Any],
+    dependencies: Mapping[str, Any] | None = None,
+    probes: Mapping[str, Probe],
+    problem_kinds: Mapping[type[Exception], problems.Kind],
+    lifespan: Sequence[Lifespan],
+) -> Litestar:
+    """A service behind the gateway: takes only the gateway's signed identity, answers errors as problems.
+
+    `dependencies` are handed to handlers by name, as they are; every handler may also ask for `actor`.
+    """
+    provided = {name: Provide(_always(value), sync_to_thread=False) for name, value in (dependencies or {}).items()}
+    return Litestar(
+        route_handlers=[*routes, *health_routes(probes)],
+        request_class=JsonRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        guards=[_only_from_the_gateway],
+        before_request=_before_request,
+        dependencies={"actor": Provide(_actor, sync_to_thread=False), **provided},
+        exception_handlers={Exception: problems.answer},
+        state=State({**state, "problems": dict(problem_kinds), "trust": Trust(name, settings.internal_keys)}),
+        lifespan=list(lifespan),
+        openapi_config=OpenAPIConfig(
+            title=name, version="1", path=SCHEMA_PATH, render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+        ),
+        plugins=[MoneySchema()],
+        logging_config=None,
+    )
+
+
+def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> None:
+    """Run a process as the environment configures it, until SIGTERM.
+
+    Raises SettingsError and FailpointSpellingError for an environment that cannot be read.
+    """
+    failpoints.arm()
+    config = load(shape)
+    telemetry.set_up_logging(name, format=config.log_format, level=config.log_level)
+    serve(create(config), config)
+
+
+def serve(app: ASGIApp, settings: ProcessSettings) -> None:
+    """Run `app` until SIGTERM: stop listening, finish what has begun (at most `drain_seconds`), go."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # the gateway says who the caller is; uvicorn would believe anybody on loopback
+        date_header=False,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+        timeout_keep_alive=75,
+    )
+
+
+def request_id_of(told: str | None) -> str:
+    """The caller's own request id if it is a sane one, else a new one."""
+    return told if told and _SANE_REQUEST_ID.fullmatch(told) else str(new_id())
+
+
+async def _before_request(request: Request[Any, Any, Any]) -> None:
+    telemetry.request_id.set(request_id_of(request.headers.get("x-request-id")))
+    telemetry.begin_trace(request.headers.get("traceparent"))
+    await refuse_unknown_parameters(request)
+
+
+def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    if handler.opt.get("public") or connection.url.path.startswith(SCHEMA_PATH):
+        return
+    token = connection.headers.get(IDENTITY_HEADER)
+    if token is None:
+        raise UntrustedIdentity("missing")
+    connection.state["actor"] = connection.app.state.trust.actor_of(token, at=clock.now())
+
+
+def _always(value: T) -> Callable[[], T]:
+    def provide() -> Any:
+        return value
+
+    return provide
+
+
+def _actor(request: Request[Any, Any, Any]) -> Actor:
+    return request.state["actor"]

@@ -1,0 +1,205 @@
+"""Request bodies: JSON into a struct, with every bad field named, not just the first."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import HTTPException
+
+from shared.errors import InvalidInput
+from shared.money import Money, parse_money
+
+MAX_BODY_BYTES = 1024 * 1024
+
+Path = tuple[str, ...]
+
+
+class NotJson(HTTPException):
+    """The body is not sent as `application/json`."""
+
+    status_code = 415
+
+
+class _Number:
+    """A JSON number with a point or an exponent, still as it was spelled."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_decoder = msgspec.json.Decoder(float_hook=_Number)
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """Decodes a handler's `data` strictly: unknown fields, nulls, numbers as they were spelled.
+
+    A handler under a resource's path names, as `opt={"resource": look}`, how to find that the resource is there: where
+    it is not, that is what a request with a bad body is told (404 comes before 415 and 400).
+    """
+
+    async def body(self) -> bytes:
+        """The raw body. Raises InvalidInput (400) when the handler requires one and there is none."""
+        body = await super().body()
+        field = self.route_handler.parsed_data_field
+        if not body and field is not None and not field.is_optional:
+            await look_for_resource(self)
+            raise InvalidInput({"body": ["A JSON body is required."]})
+        return body
+
+    async def json(self) -> Any:
+        """The body as the struct that the handler asks for.
+
+        Raises NotJson (415) and InvalidInput (400) with the errors of all fields.
+        """
+        field = self.route_handler.parsed_data_field
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            if media_type != "application/json":
+                raise NotJson("The body must be sent as application/json.")
+            return decode(await self.body(), field.annotation if field else Any)
+        except (InvalidInput, NotJson):
+            await look_for_resource(self)
+            raise
+
+
+async def look_for_resource(request: Request[Any, Any, Any]) -> None:
+    """Raises NotFound when the resource of the path is not there for the caller."""
+    look = request.route_handler.opt.get("resource")
+    if look is not None:
+        await look(request)
+
+
+def decode(body: bytes, shape: Any) -> Any:
+    """Decode `body` as `shape` (a struct type, or a union of one with None).
+
+    Raises InvalidInput that names every bad field by its dotted path.
+    """
+    try:
+        value = _plain(_decoder.decode(body), shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput({}, f"The body is not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidInput({}, "The body is nested too deeply.") from error
+    errors: dict[str, list[str]] = {}
+    if b"\\u0000" in body:
+        _gather(errors, _null_characters(value, ()))
+    try:
+        decoded = _convert(value, shape)
+    except msgspec.ValidationError as error:
+        _gather(errors, _faults(value, shape, ()))
+        raise InvalidInput(errors, "" if errors else _sentence(str(error))) from error
+    if errors:
+        raise InvalidInput(errors)
+    return decoded
+
+
+def _gather(errors: dict[str, list[str]], faults: Iterator[tuple[Path, str]]) -> None:
+    for path, message in faults:
+        errors.setdefault(".".join(path) or "body", []).append(message)
+
+
+def _convert(value: Any, shape: Any) -> Any:
+    return msgspec.convert(value, shape, dec_hook=_decode_custom)
+
+
+def _decode_custom(kind: type, value: Any) -> Any:
+    if kind is Money:
+        return parse_money(value.text if isinstance(value, _Number) else value)
+    raise NotImplementedError(kind)
+
+
+def _plain(value: Any, shape: Any) -> Any:
+    """Numbers stay as they were spelled where money is asked for, and are floats elsewhere."""
+    match value:
+        case _Number():
+            return value if Money in _members(shape) else float(value.text)
+        case dict():
+            struct = _struct_of(shape)
+            kinds = {field.encode_name: field.type for field in msgspec.structs.fields(struct)} if struct else {}
+            return {name: _plain(item, kinds.get(name)) for name, item in value.items()}
+        case list():
+            element = _element_of(shape)
+            return [_plain(item, element) for item in value]
+        case _:
+            return value
+
+
+def _null_characters(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """PostgreSQL keeps no U+0000 in text."""
+    match value:
+        case str() if "\0" in value:
+            yield path, "Text cannot hold the null character."
+        case dict():
+            for name, item in value.items():
+                yield from _null_characters(name, (*path, "(name)"))
+                yield from _null_characters(item, (*path, name))
+        case list():
+            for index, item in enumerate(value):
+                yield from _null_characters(item, (*path, str(index)))
+        case _:
+            return
+
+
+def _faults(value: Any, shape: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every fault of `value` as a `shape`, depth first, each with its path."""
+    struct, element = _struct_of(shape), _element_of(shape)
+    if struct is not None and isinstance(value, dict):
+        yield from _faults_of_fields(value, struct, path)
+        return
+    if element is not None and isinstance(value, list):
+        inner = [fault for i, item in enumerate(value) for fault in _faults(item, element, (*path, str(i)))]
+        yield from inner
+        if inner:
+            return
+    try:
+        _convert(value, shape)
+    except msgspec.ValidationError as error:
+        yield path, _sentence(str(error))
+
+
+def _faults_of_fields(value: dict[str, Any], struct: type[msgspec.Struct], path: Path) -> Iterator[tuple[Path, str]]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    for name in value:
+        if name not in fields:
+            yield (*path, name), "There is no such field."
+    for name, field in fields.items():
+        if name in value:
+            yield from _faults(value[name], field.type, (*path, name))
+        elif field.required:
+            yield (*path, name), "This field is required."
+
+
+def _struct_of(shape: Any) -> type[msgspec.Struct] | None:
+    for kind in _members(shape):
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return kind
+    return None
+
+
+def _element_of(shape: Any) -> Any:
+    for kind in _members(shape):
+        if get_origin(kind) in (list, tuple):
+            return get_args(kind)[0]
+    return None
+
+
+@cache
+def _members(shape: Any) -> tuple[Any, ...]:
+    if get_origin(shape) is Annotated:
+        return _members(get_args(shape)[0])
+    if get_origin(shape) in (Union, types.UnionType):
+        return tuple(member for option in get_args(shape) for member in _members(option))
+    return (shape,)
+
+
+def _sentence(message: str) -> str:
+    """msgspec's message as the caller reads it: without the path, which the key gives, and with a full stop."""
+    text = message.partition(" - at `")[0]
+    return text if text.endswith(".") else f"{text}."

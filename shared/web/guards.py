@@ -1,0 +1,22 @@
+"""Guards: calls that a role may never make. Litestar runs them before the body is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from shared.web.actor import require_admin, require_staff
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def staff_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raises Forbidden for a client."""
+    require_staff(connection.state["actor"])
+
+
+def admins_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raises Forbidden for anyone but an administrator."""
+    require_admin(connection.state["actor"])

@@ -1,0 +1,140 @@
+"""Lists: what a page request means, and the envelope of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.params import QueryParameter
+
+from shared.errors import InvalidInput
+from shared.ids import parse_id
+from shared.web.origin import public_url
+
+T = TypeVar("T")
+E = TypeVar("E", bound=IntEnum)
+MAX_LIMIT = 100
+MAX_PAGE = 10**9
+
+PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds.")]
+SortOrder = Annotated[str, QueryParameter(description="`field:asc` or `field:desc`; nulls come last either way.")]
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """One page of a list: `limit` items after the first `offset` ones, in the order named `sort`."""
+
+    page: int
+    limit: int
+    sort: tuple[str, str]
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.limit
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """What a store answers to a PageQuery."""
+
+    items: Sequence[T]
+    total: int
+
+
+class Links(msgspec.Struct, frozen=True):
+    first: str
+    last: str
+    prev: str | None
+    next: str | None
+
+
+class Meta(msgspec.Struct, frozen=True):
+    current_page: int
+    from_: int = msgspec.field(name="from")
+    to: int
+    last_page: int
+    per_page: int
+    total: int
+    path: str
+
+
+class Listing(msgspec.Struct, Generic[T], frozen=True):
+    """The answer of every list."""
+
+    data: list[T]
+    links: Links
+    meta: Meta
+
+
+def page_query(fields: Sequence[str], *, page: int, limit: int, sort: str) -> PageQuery:
+    """Read `sort` against the fields that this list can be sorted by.
+
+    Raises InvalidInput naming `sort`.
+    """
+    field, _, direction = sort.partition(":")
+    if field not in fields or direction not in ("asc", "desc"):
+        raise InvalidInput({"sort": [f"Expected one of {', '.join(fields)}, followed by :asc or :desc."]})
+    return PageQuery(page, limit, (field, direction))
+
+
+def filter_number(name: str, numbers: type[E], value: int | None) -> E | None:
+    """The status or phase that a filter's number stands for.
+
+    Raises InvalidInput naming the filter when no member has that number.
+    """
+    try:
+        return None if value is None else numbers(value)
+    except ValueError as error:
+        allowed = ", ".join(str(member.value) for member in numbers)
+        raise InvalidInput({name: [f"Expected one of {allowed}."]}) from error
+
+
+def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], view: Callable[[Any], T]) -> Listing[T]:
+    """The envelope of `page`, each item through `view`; links are absolute and keep the caller's filters and sort."""
+    last = max(1, -(-page.total // query.limit))
+    path = public_url(request) + request.url.path
+    kept = dict(request.query_params.items())
+
+    def link(number: int) -> str:
+        return f"{path}?{urlencode(_with_page(kept, number, query.limit))}"
+
+    count = len(page.items)
+    return Listing(
+        data=[view(item) for item in page.items],
+        links=Links(
+            first=link(1),
+            last=link(last),
+            prev=link(min(query.page - 1, last)) if query.page > 1 else None,
+            next=link(query.page + 1) if query.page < last else None,
+        ),
+        meta=Meta(
+            current_page=query.page,
+            from_=query.offset + 1 if count else 0,
+            to=query.offset + count if count else 0,
+            last_page=last,
+            per_page=query.limit,
+            total=page.total,
+            path=path,
+        ),
+    )
+
+
+def _with_page(kept: Mapping[str, str], number: int, limit: int) -> dict[str, str]:
+    return {**kept, "page": str(number), "limit": str(limit)}
+
+
+def filter_id(name: str, value: str | None) -> UUID | None:
+    """The id that a filter names.
+
+    Raises InvalidInput naming the filter when it is no UUID.
+    """
+    if value is None:
+        return None
+    found = parse_id(value)
+    if found is None:
+        raise InvalidInput({name: ["Expected a UUID."]})
+    return found

