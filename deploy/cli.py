@@ -56,7 +56,10 @@ def run_process(process: Process | str) -> None:
 
 
 def _version() -> str:
-    return metadata.version("serx")
+    try:
+        return metadata.version("serx")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        return "not installed"
 
 
 if __name__ == "__main__":

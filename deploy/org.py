@@ -22,7 +22,7 @@ from shared.errors import InvalidInput
 from shared.ids import OrgId, new_id
 
 _DSN = "SERX_DATABASE_DSN"
-_PASSWORD = "SERX_ADMIN_PASSWORD"
+_PASSWORD = "SERX_ADMIN_PASSWORD"  # noqa: S105  # a name, not a password
 
 app = App(name="org", help="Organisations of this installation.")
 

@@ -23,8 +23,6 @@ from shared.web.origin import PUBLIC_URL_HEADER
 
 _PUBLIC_URL: Final = PUBLIC_URL_HEADER.encode()
 _CLIENT_ADDRESS: Final = b"serx-client-address"
-_CREDENTIAL: Final = b"serx-credential"
-"""The id of the credential that was used, for identity alone: it has to know which session logs out."""
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -56,9 +54,9 @@ class Forwarding:
         return await self._to_identity(call, headers)
 
     async def send(self, call: Call, service: Service, headers: Headers, *, instead: bytes | None = None) -> Answer:
-        """What `service` answers to `call`, or has at the path `instead`, in the caller's name. Raises ServiceAway.
+        """What `service` answers to `call`, or has at the path `instead`. Raises ServiceAway.
 
-        A service that does not take the gateway's word is away, as far as the caller can tell: their credential is good.
+        A service that does not take the gateway's word is away, as far as the caller can tell: their own word is good.
         """
         headers = [*headers, *self._told(call, service)]
         upstream = self._upstreams[service]
@@ -73,7 +71,11 @@ class Forwarding:
         return answer
 
     async def _to_identity(self, call: Call, headers: Headers) -> Answer:
-        """Whatever a change at identity did to people and credentials holds here before the caller hears of it."""
+        """Whatever a change at identity did to people and credentials holds here before the caller hears of it.
+
+        Identity alone sees the credential itself: it has to know which session logs out.
+        """
+        headers += [(name, value) for name, value in call.headers if name == b"authorization"]
         may_have_changed = call.method not in _READS
         try:
             answer = await self.send(call, Service.IDENTITY, headers)
@@ -95,8 +97,6 @@ class Forwarding:
             told.append((IDENTITY, self._identity.own_identity(at=call.at)))
             return told
         told.append((IDENTITY, call.caller.identity_for(service, self._keys[service], at=call.at)))
-        if service is Service.IDENTITY:
-            told.append((_CREDENTIAL, str(call.caller.credential_id).encode()))
         return told
 
 

@@ -26,7 +26,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 """RFC 9110, 7.6.1; and whatever `Connection` names."""
 _SPOKEN_FOR: Final = _HOP_BY_HOP | {
-    b"authorization",  # the services know the caller by the signed identity, and never see a credential
+    b"authorization",  # the services know the caller by the signed identity; only identity sees credentials
     b"content-length",
     b"cookie",
     b"expect",

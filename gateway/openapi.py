@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -19,8 +20,10 @@ DESCRIPTION: Final = (
 )
 GATEWAY: Final = "gateway"
 _SCHEMAS: Final = "#/components/schemas/"
+_GENERIC: Final = re.compile(r"^(\w+?)_(?:\w+\.)+(\w+)_$")
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _TAGS: Final = {
+    "health": "API",
     "auth": "Authentication",
     "tokens": "API tokens",
     "services": "Service templates",
@@ -47,6 +50,7 @@ def merge(documents: Mapping[str, Document], *, version: str, server: str) -> Do
     Only paths that the gateway would forward to that very service are in it. Schemas of the same name are one when they
     are equal, with all that they refer to; else each is named after its service.
     """
+    documents = {service: _with_short_names(document) for service, document in documents.items()}
     names = _names({service: _schemas(document) for service, document in documents.items()})
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
@@ -71,6 +75,15 @@ def merge(documents: Mapping[str, Document], *, version: str, server: str) -> Do
             "securitySchemes": COMPONENTS["securitySchemes"],
         },
     }
+
+
+def _with_short_names(document: Document) -> Document:
+    """`Listing_services.orders.views.OrderView_`, as Litestar calls a generic, is `OrderViewListing`."""
+    schemas = _schemas(document)
+    short = {name: _GENERIC.sub(r"\2\1", name) for name in schemas}
+    names = {name: short[name] for name in schemas if short[name] not in schemas}
+    renamed = {names.get(name, name): schema for name, schema in schemas.items()}
+    return _referring({**document, "components": {"schemas": renamed}}, names)
 
 
 def _schemas(document: Document) -> dict[str, Any]:
@@ -153,7 +166,7 @@ def _described(path: str, item: Document) -> Document:
     for method in _METHODS:
         if method in item:
             operation = dict(item[method])
-            operation["tags"] = operation.get("tags") or [_tag(path)]
+            operation["tags"] = [_tag(path)]
             public = is_public(method.upper(), path)
             operation["security"] = [] if public else [{"bearer": []}]
             operation["responses"] = document_errors(operation, path=path, is_public=public)

@@ -1,9 +1,10 @@
-"""Named places where a process can be killed, frozen or made to fail on purpose. Inert unless armed.
+"""Named places where a process can be killed, frozen or made to fail on purpose. Inert unless the environment arms them.
 
-`SERX_FAILPOINTS="proposals.before_t3=kill,orders.after_commit=raise*2,bus.reply=freeze:10"` arms points by name:
-`kill` (SIGKILL to itself), `raise` (FailpointError), `freeze:SECONDS` (the whole process stands still); `*N` lets a
-point fire N times (default once). Hits are appended to files in `SERX_FAILPOINTS_DIR`, so that "once" survives the
-restart that the fault causes, and a test can wait for the hit and prove that it happened.
+With `SERX_FAILPOINTS_DIR` set, a file in that directory named after a point arms it, once: it holds `kill` (SIGKILL to
+itself), `raise` (FailpointError) or `freeze:SECONDS` (the whole process stands still). Firing renames the file to
+`<point>.hit.<pid>`, atomically, so that of all processes exactly one fires, a restart does not fire again, and whoever
+armed the point can wait for the hit and prove that it happened. `SERX_FAILPOINTS="proposals.before_t3=kill,…"` arms
+points when the process starts, unless they were hit before.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import re
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-_SPELLING = re.compile(r"^(?P<name>[a-z_.]+)=(?P<action>kill|raise|freeze:(?P<seconds>[\d.]+))(\*(?P<times>\d+))?$")
+_SPELLING = re.compile(r"^(?P<name>[a-z0-9_.]+)=(?P<action>kill|raise|freeze:[\d.]+)$")
+_ACTION = re.compile(r"^(kill|raise|freeze:[\d.]+)$")
 
 
 class FailpointError(Exception):
@@ -24,67 +25,63 @@ class FailpointError(Exception):
 
 
 class FailpointSpellingError(Exception):
-    """SERX_FAILPOINTS holds something that is not `name=action[*times]`."""
+    """A point is armed with something that is no action."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Armed:
-    action: str
-    seconds: float
-    times: int
-
-
-_armed: dict[str, _Armed] = {}
-_hits: Path | None = None
+_directory: Path | None = None
 
 
 def arm(environ: Mapping[str, str] | None = None) -> None:
-    """Arm the points named in the environment; called once when a process starts.
+    """Take the points' directory, and the points to arm at once, from the environment; called when a process starts.
 
-    Raises FailpointSpellingError when the setting cannot be read.
+    Raises FailpointSpellingError when the settings cannot be read.
     """
+    global _directory  # noqa: PLW0603  # set once, when the process starts
     environ = os.environ if environ is None else environ
-    _armed.clear()
-    _armed.update(_parse(environ.get("SERX_FAILPOINTS", "")))
-    global _hits
-    _hits = Path(environ["SERX_FAILPOINTS_DIR"]) if environ.get("SERX_FAILPOINTS_DIR") else None
-    if _armed and _hits is None:
+    folder = environ.get("SERX_FAILPOINTS_DIR")
+    _directory = Path(folder) if folder else None
+    named = [part.strip() for part in environ.get("SERX_FAILPOINTS", "").split(",") if part.strip()]
+    if named and _directory is None:
         raise FailpointSpellingError("SERX_FAILPOINTS needs SERX_FAILPOINTS_DIR, where hits are counted")
+    for part in named:
+        spelled = _SPELLING.match(part)
+        if spelled is None:
+            raise FailpointSpellingError(f"cannot read failpoint {part!r}: expected name=kill|raise|freeze:SECONDS")
+        if _directory is not None and not hits(_directory, spelled["name"]):
+            set_trap(_directory, spelled["name"], spelled["action"])
 
 
 def failpoint(name: str) -> None:
-    """A named place. Does nothing unless this process was started with the point armed."""
-    if _armed and name in _armed:
-        _fire(name, _armed[name])
+    """A named place. Does nothing unless this process was started with a directory, and the point is armed in it."""
+    if _directory is not None and (_directory / name).exists():
+        _fire(_directory, name)
+
+
+def set_trap(directory: Path, name: str, action: str) -> None:
+    """Arm a point, once, for all processes that look into `directory`. Raises FailpointSpellingError."""
+    if not _ACTION.match(action):
+        raise FailpointSpellingError(f"cannot read {action!r}: expected kill, raise or freeze:SECONDS")
+    fresh = directory / f".{name}"
+    fresh.write_text(action)
+    fresh.rename(directory / name)
 
 
 def hits(directory: Path, name: str) -> int:
-    """How often the point has fired, over all processes that count in `directory`."""
-    path = directory / name
-    return len(path.read_text().splitlines()) if path.exists() else 0
+    """How often the point has fired, over all processes that look into `directory`."""
+    return len(list(directory.glob(f"{name}.hit.*")))
 
 
-def _parse(text: str) -> dict[str, _Armed]:
-    points: dict[str, _Armed] = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        spelled = _SPELLING.match(part)
-        if spelled is None:
-            raise FailpointSpellingError(f"cannot read failpoint {part!r}: expected name=kill|raise|freeze:SECONDS[*N]")
-        action = spelled["action"].partition(":")[0]
-        points[spelled["name"]] = _Armed(action, float(spelled["seconds"] or 0), int(spelled["times"] or 1))
-    return points
-
-
-def _fire(name: str, armed: _Armed) -> None:
-    assert _hits is not None
-    if hits(_hits, name) >= armed.times:
+def _fire(directory: Path, name: str) -> None:
+    hit = directory / f"{name}.hit.{os.getpid()}.{time.monotonic_ns()}"
+    try:
+        (directory / name).rename(hit)
+    except FileNotFoundError:  # another process was first
         return
-    with (_hits / name).open("a") as log:
-        log.write(f"{os.getpid()}\n")
-    match armed.action:
+    action, _, seconds = hit.read_text().partition(":")
+    match action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "freeze":
-            time.sleep(armed.seconds)  # blocks the event loop: that is the fault
+            time.sleep(float(seconds))  # blocks the event loop: that is the fault
         case _:
             raise FailpointError(name)

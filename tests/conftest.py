@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from shared import telemetry
 from tests.support import servers
 from tests.support.databases import Databases
 from tests.support.servers import Broker
+
+
+def pytest_configure() -> None:
+    """Logs as processes write them: a library's own default draws every traceback with its locals, which takes seconds."""
+    telemetry.set_up_logging("tests", format="json", level="info")
 
 
 def pytest_report_header() -> str:

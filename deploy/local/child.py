@@ -111,7 +111,7 @@ class Child:
             watch.cancel()
 
     async def _watch(self, since: float) -> None:
-        while not await self.recipe.ready():
+        while not await self.recipe.ready():  # noqa: ASYNC110 - it is another process; nobody sets an event for us
             await asyncio.sleep(_PROBE_EVERY_SECONDS)
         self._early_deaths = 0
         if self._ready_once.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,16 @@ def up(
     demo
         Make the demo organisation and walk a proposal through.
     """
+    _load_compiled(data_dir)
     from deploy.local.screen import Screen
     from deploy.local.up import Options
     from deploy.local.up import up as serve
 
     asyncio.run(serve(Options(data_dir=data_dir, port=port, demo=demo), Screen()))
+
+
+def _load_compiled(data_dir: Path) -> None:
+    """Where no bytecode may be written beside the sources, use the data folder's, once there is one of ours."""
+    if sys.dont_write_bytecode and sys.pycache_prefix is None and (data_dir / "serx.json").exists():
+        sys.pycache_prefix = str(data_dir.absolute() / "bytecode")
+        sys.dont_write_bytecode = False

@@ -85,7 +85,7 @@ def inherited(folder: DataFolder) -> dict[str, str]:
     environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
     if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
         # Nothing is to be written beside the sources; but to compile everything at each start takes a second.
-        environment["PYTHONPYCACHEPREFIX"] = str(folder.bytecode)
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(folder.bytecode))
     if str(_ROOT) not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         rest = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), rest)))

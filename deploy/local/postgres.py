@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 from deploy.failure import Failure
@@ -15,9 +15,11 @@ from deploy.local.child import Recipe
 from deploy.local.folder import DataFolder, write_private_text
 from deploy.local.launcher import Launcher
 from deploy.local.leftovers import clear_postmaster_pid
+from deploy.local.log import Log
 from deploy.local.ports import HOST
 from deploy.local.probes import postgres_ready
 
+_FRESH = "postgres.new."
 _INITDB_OPTIONS = (
     "--username=postgres",
     "--encoding=UTF8",
@@ -43,35 +45,27 @@ _SETTINGS = {
 }
 
 
-async def initialise(binaries: Binaries, folder: DataFolder, admin_password: str) -> None:
+async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder, admin_password: str) -> None:
     """Make the data folder, once: written elsewhere and moved into place, so that a half of one never counts.
 
     Raises Failure with initdb's last lines.
     """
     if folder.postgres.exists():
         return
-    fresh = folder.root / "postgres.new"
+    fresh = _fresh_folder(folder.root)
     password_file = folder.root / "postgres.password"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
+    log = Log(folder.log("initdb"))
+    log.mark()
+    wrapper = _unprivileged(fresh, death_signal="KILL")
+    command = (*wrapper, str(binaries.initdb), f"--pgdata={fresh}", f"--pwfile={password_file}", *_INITDB_OPTIONS)
     write_private_text(password_file, admin_password)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *_unprivileged(fresh),
-            *(str(binaries.initdb), f"--pgdata={fresh}", f"--pwfile={password_file}", *_INITDB_OPTIONS),
-            env=_environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
+        process = await launcher.program(command, _environment(), log, dies_with_us=not wrapper)
+        status = await process.wait()
     finally:
         password_file.unlink()
-    if process.returncode:
-        raise Failure("PostgreSQL could not make its data folder.", output.decode(errors="replace").splitlines()[-8:])
+    if status:
+        raise Failure(f"PostgreSQL could not make its data folder; its log is {log.path}.", log.last_lines())
     fresh.replace(folder.postgres)
 
 
@@ -79,7 +73,7 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
     """How PostgreSQL is run. Raises Failure when another one runs on the folder, or root lacks `setpriv`."""
     clear_postmaster_pid(folder.postgres)
     options = [part for name, value in (_SETTINGS | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]
-    wrapper = _unprivileged(folder.postgres)
+    wrapper = _unprivileged(folder.postgres, death_signal="QUIT")
     command = (*wrapper, str(binaries.postgres), "-D", str(folder.postgres), *options)
     return Recipe(
         name="postgres",
@@ -94,7 +88,18 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
     )
 
 
-def _unprivileged(data: Path) -> tuple[str, ...]:
+def _fresh_folder(root: Path) -> Path:
+    for old in root.glob(_FRESH + "*"):  # of a start that was killed
+        shutil.rmtree(old, ignore_errors=True)
+    # A name of its own: the initdb of a start that was killed may still be cleaning up behind itself.
+    fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=root))
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
+    return fresh
+
+
+def _unprivileged(data: Path, *, death_signal: str) -> tuple[str, ...]:
     """PostgreSQL refuses to run as root: then it runs as whoever owns its data folder.
 
     It keeps one capability, to pass through parents that are closed to that user (such as /root); nothing is opened up
@@ -114,7 +119,7 @@ def _unprivileged(data: Path) -> tuple[str, ...]:
         )
     return (
         *(setpriv, "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups"),
-        *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--pdeathsig", "QUIT", "--"),
+        *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--pdeathsig", death_signal, "--"),
     )
 
 

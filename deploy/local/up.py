@@ -98,7 +98,6 @@ class Installation:
     async def _work(self, *, demo: bool) -> None:
         began = time.monotonic()
         with self._screen.starting():
-            await self._launcher.warm_up(len(PROCESSES))
             await self._start_everything()
         self._screen.say(f"Ready after {time.monotonic() - began:.1f} s: {self._site.addresses.http('gateway')}")
         await self._demonstrate(wanted=demo)
@@ -110,16 +109,20 @@ class Installation:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._start(self._nats()))
-                tasks.create_task(self._start(self._process("gateway")))
                 tasks.create_task(self._start_database())
+                tasks.create_task(self._start_gateway())
         except BaseExceptionGroup as group:
             raise _innermost(group) from None
+
+    async def _start_gateway(self) -> None:
+        await self._launcher.warm_up(len(PROCESSES))
+        await self._start(self._process("gateway"))
 
     async def _start_database(self) -> None:
         site = self._site
         if not site.folder.postgres.exists():
             with self._screen.step("database folder made"):
-                await postgres.initialise(site.binaries, site.folder, site.credentials.postgres_admin)
+                await postgres.initialise(self._launcher, site.binaries, site.folder, site.credentials.postgres_admin)
         await self._start(self._postgres())
         async with asyncio.TaskGroup() as tasks:
             for service in SERVICES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -121,7 +122,7 @@ def project_view(project: Project) -> ProjectView:
     )
 
 
-def _engagement(engagement: Engagement) -> dict[str, object]:
+def _engagement(engagement: Engagement) -> dict[str, Any]:
     client = engagement.client
     return {
         "id": engagement.id,
@@ -149,7 +150,7 @@ def _project_of_engagement(project: Project) -> ProjectOfEngagement:
     )
 
 
-def _project(project: Project) -> dict[str, object]:
+def _project(project: Project) -> dict[str, Any]:
     return {
         "id": project.id,
         "engagement_id": project.engagement.id,

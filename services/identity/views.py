@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,8 @@ import msgspec
 from services.identity.model.credentials import ApiToken, Verified
 from services.identity.model.people import Person
 from shared.web.actor import Actor, Role
+
+BEARER: Final = "bearer"
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +84,7 @@ def person(who: Person) -> PersonView:
 def login(token: str, hours: float, who: Person) -> LoginView:
     """The answer to a login; whole hours are spelled as such."""
     expires_in_hours = int(hours) if hours.is_integer() else hours
-    return LoginView(token=token, token_type="bearer", expires_in_hours=expires_in_hours, user=person(who))
+    return LoginView(token=token, token_type=BEARER, expires_in_hours=expires_in_hours, user=person(who))
 
 
 def token(shown: ApiToken) -> TokenView:

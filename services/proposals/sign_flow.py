@@ -22,7 +22,7 @@ NAME_LENGTH = 255
 Replies = Mapping[str, Reply]
 
 
-def ensure_client(plan: Plan, replies: Replies) -> Command:
+def ensure_client(plan: Plan, _: Replies) -> Command:
     """Identity answers with the client who has this e-mail; another flow may have made them first."""
     proposal = plan.proposal
     return Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -92,7 +92,7 @@ def view(proposal: Proposal, at: datetime) -> ProposalView:
     return ProposalView(**_fields(proposal, at), items=[_item(item) for item in proposal.items])
 
 
-def _fields(proposal: Proposal, at: datetime) -> dict[str, object]:
+def _fields(proposal: Proposal, at: datetime) -> dict[str, Any]:
     status = proposal.status_at(at)
     return {
         "id": proposal.id,

@@ -1,4 +1,4 @@
-"""Lists: one statement for each order that a list can have, so that each can use its index and none is built at run time."""
+"""Lists: one statement for each order that a list can have; each can use its index, none is built at run time."""
 
 from __future__ import annotations
 

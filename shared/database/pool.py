@@ -7,7 +7,7 @@ on a connection for longer than a transaction: only `set local`. A test holds th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +40,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._name = name
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self.on_commit: Committed = lambda said: None
+        self.on_commit: Committed = _tell_nobody
 
     @classmethod
     def configured(cls, config: ServiceSettings, *, name: str) -> Database:
@@ -88,7 +88,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction_across_organisations(self) -> AsyncIterator[Tx]:
-        """A transaction that sees all organisations: for sweeps and for whoever is not yet known, never for a caller."""
+        """A transaction over all organisations: for sweeps, and while it is not known who asks; never for a caller."""
         async with self._begun("set local app.across = 'on'") as tx:
             yield tx
 
@@ -128,6 +128,10 @@ class Database:
             return False
 
 
+def _tell_nobody(_: list[Any]) -> None:
+    """Nothing publishes: what is said waits in the outbox."""
+
+
 async def _commit(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
     try:
         with translated():
@@ -138,15 +142,17 @@ async def _commit(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
 
 async def _roll_back(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
     """Leave the transaction; a connection that is gone has left it already, and what broke it is being raised."""
-    if not connection.is_closed():
-        try:
-            with translated():
+    try:
+        with translated():
+            # Raises, too, when the pool has taken back a connection that the server closed.
+            if not connection.is_closed():
                 await connection.execute("rollback")
-        except DatabaseAway:
+    except DatabaseAway:
+        with suppress(asyncpg.InterfaceError):
             await connection.close(timeout=1)
 
 
-async def _teach_json(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+async def _teach_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """`jsonb` columns are Python values; `json` columns are the very bytes that were stored."""
     await connection.set_type_codec(
         "jsonb",

@@ -118,7 +118,7 @@ class Bus:
         self._on_disconnection.append(callback)
 
     async def hear(self, subject: str, hearer: Hearer, *, queue: str = "") -> None:
-        """Call `hearer` for each message, each in a task of its own; with `queue`, one of the queue's members hears it."""
+        """Call `hearer` for each message, in a task of its own; with `queue`, one of its members hears it."""
         self._hearers.append((subject, queue, hearer))
         if self._client.is_connected:
             await self._subscribe(subject, queue, hearer)
@@ -199,7 +199,7 @@ class Bus:
             await hearer(Incoming(message))
         except (nats.errors.Error, BrokerAway) as error:
             _log.warning("broker went away while a message was handled", subject=message.subject, cause=repr(error))
-        except Exception:
+        except Exception:  # noqa: BLE001  # one message must not stop the others; what was not acked comes again
             _log.exception("hearing failed", subject=message.subject)
 
     async def _connected(self) -> None:

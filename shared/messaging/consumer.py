@@ -98,7 +98,7 @@ class Consumer:
             await self._put_off(message, error)
         except (Undecodable, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             await self._park(message, envelope, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the third kind: known by exclusion
             if message.deliveries < TRIES_BEFORE_PARKING:
                 await self._put_off(message, error)
             else:

@@ -17,7 +17,7 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 
 
 class Undecodable(Exception):
-    """The message can never be read: headers missing, bad JSON, or a type or version that this service does not know."""
+    """The message can never be read: a header is missing, or its type or version is not known here."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

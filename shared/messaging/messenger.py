@@ -110,5 +110,5 @@ def _answering(answer: Answer) -> Callable[[Incoming], Awaitable[None]]:
 def _tell_if_it_died(task: asyncio.Task[None]) -> None:
     """A loop that ends by an error is a bug: the process must not go on as if it were whole."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("a loop died", loop=task.get_coro().__qualname__, exc_info=error)  # pyright: ignore
+        _log.critical("a loop died", loop=task.get_coro().__qualname__, exc_info=error)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
         signal.raise_signal(signal.SIGTERM)

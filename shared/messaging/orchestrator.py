@@ -200,7 +200,7 @@ class Orchestrator(Generic[P]):
                     break
         except (DatabaseAway, DatabaseBusy) as error:
             _log.warning("a run is left to the sweep", saga=str(drive.run.id), cause=repr(error))
-        except Exception:
+        except Exception:  # noqa: BLE001  # the run stays due, and others go on
             _log.exception("a drive failed; the sweep tries again", saga=str(drive.run.id))
         finally:
             del self._drives[drive.run.id]
@@ -266,7 +266,7 @@ class Orchestrator(Generic[P]):
         failpoint(f"{self._process}.after_send.{step}")
 
     async def _finished(self, drive: _Drive[P], outcome: Outcome | None) -> None:
-        """Tell whoever waits, here and at other replicas. None: another driver was first, and its word is in the row."""
+        """Tell whoever waits, here and at other replicas. None: another driver was first; the row says how."""
         outcome = outcome or await self._journal.outcome(drive.run.id)
         if outcome is None:
             return

@@ -135,5 +135,6 @@ def permissions(process: str) -> Permissions:
     if traffic.keeps:
         publish += ["$JS.API.INFO"]
     if traffic.hears:
-        publish += ["_INBOX_*.>"]
+        # Answers to questions; a wildcard stands for a whole token, so each inbox is named.
+        publish += [f"{inbox_prefix(asker)}.>" for asker in PROCESSES]
     return Permissions(publish=tuple(publish), subscribe=tuple(subscribe))

@@ -17,7 +17,7 @@ class MoneySchema(OpenAPISchemaPlugin):
     def is_plugin_supported_type(value: object) -> bool:
         return isinstance(value, type) and issubclass(value, Money)
 
-    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:  # noqa: ARG002
         return Schema(
             description="An amount of money: a number or a string, from 0 to 9999999999.99, at most two decimals.",
             one_of=[

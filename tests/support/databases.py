@@ -24,7 +24,7 @@ class Databases:
         self._templates: dict[str, str] = {}
 
     @asynccontextmanager
-    async def fresh(self, service: str):  # noqa: ANN201
+    async def fresh(self, service: str):
         """The DSN, as the service's role, of a database that nobody has used; dropped at the end."""
         name = f"serx_t{self._prefix}{next(_numbers)}_{service}"
         await self._execute(f"create database {name} template {await self._template(service)}")
@@ -52,7 +52,7 @@ class Databases:
 
 
 @asynccontextmanager
-async def opened(dsn: str):  # noqa: ANN201
+async def opened(dsn: str):
     """A Database on `dsn`, as services use it."""
     database = Database(dsn, pool_size=8, wait_seconds=5, name="test")
     await database.open()

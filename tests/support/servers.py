@@ -45,8 +45,8 @@ async def postgres_server(root: Path) -> AsyncIterator[str]:
     password = secrets.token_hex(8)
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
         dsn = f"postgresql://postgres:{password}@{HOST}:{ports['postgres']}/postgres"
-        await postgres.initialise(found, folder, password)
         launcher = Launcher({}, Log(folder.log("launcher")))
+        await postgres.initialise(launcher, found, folder, password)
         recipe = postgres.recipe(launcher, found, folder, ports["postgres"], dsn)
         async with _served(recipe, Log(folder.log("postgres"))):
             yield dsn
@@ -122,7 +122,7 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
             await broker.kill()
 
 
-async def until(condition, *, within_seconds: float = 10.0):  # noqa: ANN001, ANN201
+async def until(condition, *, within_seconds: float = 10.0):
     """Wait until `condition` (a function, async or not) returns something true, and return that."""
     async with asyncio.timeout(within_seconds):
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib import import_module
 
@@ -21,10 +22,10 @@ class Service:
     def __init__(self, name: str, app: Litestar) -> None:
         self.name = name
         self.app = app
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # pyright: ignore[reportArgumentType]
         self._client = httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60)
 
-    async def call(self, actor: Actor | None, method: str, path: str, **options) -> httpx.Response:  # noqa: ANN003
+    async def call(self, actor: Actor | None, method: str, path: str, **options) -> httpx.Response:
         """Call it as `actor`; None sends no identity."""
         headers = actors.headers(actor, self.name) if actor else {}
         return await self._client.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
@@ -34,7 +35,7 @@ class Service:
 
 
 @asynccontextmanager
-async def running(name: str, dsn: str, broker: Broker, **environment: str):  # noqa: ANN201
+async def running(name: str, dsn: str, broker: Broker, **environment: str):
     """The service of that name, ready, until the block is left."""
     module = import_module(f"services.{name}.app")
     shape = next(
@@ -49,8 +50,20 @@ async def running(name: str, dsn: str, broker: Broker, **environment: str):  # n
         "SERX_SESSION_KEYS": actors.KEY,
         **environment,
     }
-    app = module.create_app(load(shape, environ))
-    service = Service(name, app)
-    async with app.lifespan():
+    service = Service(name, module.create_app(load(shape, environ)))
+    started, stop = asyncio.Event(), asyncio.Event()
+    # In a task of its own: a fixture is set up and torn down in different tasks, which a lifespan does not allow.
+    life = asyncio.create_task(_live(service.app, started, stop))
+    await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    try:
         await until(service.is_ready)
         yield service
+    finally:
+        stop.set()
+        await life
+
+
+async def _live(app: Litestar, started: asyncio.Event, stop: asyncio.Event) -> None:
+    async with app.lifespan():
+        started.set()
+        await stop.wait()

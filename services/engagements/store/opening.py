@@ -13,8 +13,8 @@ from shared.database import Tx
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
-# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox row
-# decides whether this is the first delivery; everything else hangs on its RETURNING.
+# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox
+# row decides whether this is the first delivery; everything else hangs on its RETURNING.
 OPEN = """
 with client as (
   insert into clients (id, org_id, version, name_f, name_l, email) values ($1, $2, $3, $4, $5, $6)
@@ -101,7 +101,7 @@ async def open_once(
     refused: bytes,
     events: Sequence[Event],
 ) -> bytes:
-    """Write all of it and keep `opened` as the reply, or `refused` if the client is gone; a duplicate gets what was kept."""
+    """Write all of it and keep `opened` as the reply, or `refused`; a duplicate gets what was kept."""
     client: Client = engagement.client
     claim = await tx.row(
         _Claim,

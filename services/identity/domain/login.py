@@ -9,9 +9,9 @@ import msgspec
 
 from services.identity.model.credentials import Session
 from services.identity.model.errors import AccountDisabled, TooManyFailures
+from services.identity.model.people import Candidate
 from services.identity.model.throttle import WINDOW, Throttled, wait_seconds
 from services.identity.store import accounts, attempts, sessions
-from services.identity.store.accounts import Candidate
 from shared.database import Tx
 
 

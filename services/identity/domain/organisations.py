@@ -10,7 +10,7 @@ from services.identity.store import attempts, organisations, sessions, tokens, u
 from shared.database import Tx
 from shared.web.actor import Role
 
-FIRST_TOKEN_NAME = "First administrator"
+FIRST_CREDENTIAL = "First administrator"
 
 
 async def found_organisation(tx: Tx, founding: Founding) -> None:
@@ -20,7 +20,7 @@ async def found_organisation(tx: Tx, founding: Founding) -> None:
     token = ApiToken(
         org_id=founding.org_id,
         id=founding.token_id,
-        name=FIRST_TOKEN_NAME,
+        name=FIRST_CREDENTIAL,
         role=Role.ADMIN,
         made_by=founding.user_id,
         client_id=None,

@@ -10,7 +10,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from services.identity.store.accounts import Candidate
+from services.identity.model.people import Candidate
 
 # The second choice of OWASP's password storage cheat sheet: small enough for a machine that runs everything.
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

@@ -29,7 +29,10 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def make(tx: Tx, actor: Actor, new: NewToken, at: datetime) -> ApiToken:
-    """A token that acts as the actor, or as a client. Raises InvalidInput, and RefersToNothing for an unknown client."""
+    """A token that acts as the actor, or as a client.
+
+    Raises InvalidInput, and RefersToNothing for a client who is not there.
+    """
     check_token(role=new.role, client_id=new.client_id, expires_at=new.expires_at, at=at)
     if new.client_id is not None:
         client = await clients.get_state(tx, actor.org_id, new.client_id)

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
 from msgspec import Meta
 
 from services.identity import views
@@ -17,15 +16,14 @@ from services.identity.domain.login import Attempt
 from services.identity.domain.passwords import Passwords
 from services.identity.model.credentials import is_secret, read_session, sign_session
 from services.identity.model.errors import WrongPair
-from services.identity.model.people import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH
+from services.identity.model.people import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH, Candidate
 from services.identity.settings import IdentitySettings
-from services.identity.store.accounts import Candidate
 from services.identity.views import LoginView, PersonView
 from shared import clock
 from shared.database import Database
 from shared.ids import new_id
 from shared.telemetry import log
-from shared.web.actor import Actor
+from shared.web.inputs import Asker, Db, JSONBody
 
 CLIENT_ADDRESS_HEADER: Final = "serx-client-address"
 
@@ -47,7 +45,7 @@ class AuthController(Controller):
     async def log_in(
         self,
         request: Request[Any, Any, Any],
-        database: NamedDependency[Database],
+        database: Db,
         passwords: NamedDependency[Passwords],
         config: NamedDependency[IdentitySettings],
         data: JSONBody[LoginBody],
@@ -60,7 +58,7 @@ class AuthController(Controller):
         return views.login(sign_session(session, config.session_keys[0]), config.session_hours, who.person)
 
     @get("/me", summary="Whom the credential stands for")
-    async def me(self, actor: NamedDependency[Actor], database: NamedDependency[Database]) -> PersonView:
+    async def me(self, actor: Asker, database: Db) -> PersonView:
         async with database.transaction(actor.org_id) as tx:
             return views.person(await credentials.who_is(tx, actor))
 
@@ -68,8 +66,8 @@ class AuthController(Controller):
     async def log_out(
         self,
         request: Request[Any, Any, Any],
-        actor: NamedDependency[Actor],
-        database: NamedDependency[Database],
+        actor: Asker,
+        database: Db,
         config: NamedDependency[IdentitySettings],
     ) -> None:
         session = _session_of(request, config)

@@ -7,7 +7,6 @@ from datetime import datetime
 import msgspec
 from litestar import Controller, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
 
 from services.identity import views
 from services.identity.domain import credentials
@@ -19,6 +18,7 @@ from services.identity.token_use import TokenUse
 from services.identity.views import VerifiedView
 from shared import clock
 from shared.database import Database
+from shared.web.inputs import Db, JSONBody
 
 
 class CredentialBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class CredentialController(Controller):
     @post("/verify", opt={"public": True}, status_code=200)
     async def verify(
         self,
-        database: NamedDependency[Database],
+        database: Db,
         config: NamedDependency[IdentitySettings],
         token_use: NamedDependency[TokenUse],
         data: JSONBody[CredentialBody],

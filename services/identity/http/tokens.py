@@ -8,8 +8,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, delete, get, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from services.identity import views
@@ -18,10 +16,10 @@ from services.identity.domain.tokens import NewToken
 from services.identity.model.credentials import new_secret
 from services.identity.views import NewTokenView, TokenView
 from shared import clock
-from shared.database import Database
 from shared.ids import new_id, parse_id
-from shared.web.actor import Actor, Role
+from shared.web.actor import Role
 from shared.web.guards import admins_only
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
 
 SORT_FIELDS = ("created_at", "name")
@@ -56,8 +54,8 @@ class TokenController(Controller):
     async def browse(
         self,
         request: Request[Any, Any, Any],
-        actor: NamedDependency[Actor],
-        database: NamedDependency[Database],
+        actor: Asker,
+        database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "created_at:desc",
@@ -68,17 +66,13 @@ class TokenController(Controller):
         return listing(request, query, found, views.token)
 
     @post(summary="Make an API token; its secret is shown this once")
-    async def create(
-        self, actor: NamedDependency[Actor], database: NamedDependency[Database], data: JSONBody[TokenBody]
-    ) -> NewTokenView:
+    async def create(self, actor: Asker, database: Db, data: JSONBody[TokenBody]) -> NewTokenView:
         new = data.token()
         async with database.transaction(actor.org_id) as tx:
             made = await tokens.make(tx, actor, new, clock.now())
         return views.new_token(made, new.secret)
 
     @delete("/{token_id:str}", summary="Revoke an API token", status_code=204)
-    async def revoke(
-        self, actor: NamedDependency[Actor], database: NamedDependency[Database], token_id: FromPath[str]
-    ) -> None:
+    async def revoke(self, actor: Asker, database: Db, token_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
             await tokens.revoke(tx, actor, parse_id(token_id), event_id=new_id())

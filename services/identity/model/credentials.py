@@ -16,7 +16,7 @@ from shared.errors import InvalidInput
 from shared.ids import OrgId
 from shared.web.actor import Actor, Role
 
-SECRET_PREFIX: Final = "serx_"
+PREFIX: Final = "serx_"
 LAST_USE_PRECISION: Final = timedelta(minutes=1)
 _SECRET_BYTES: Final = 32
 _ALGORITHM: Final = "HS256"
@@ -61,12 +61,12 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_secret() -> str:
     """A fresh API token: 256 bits at random."""
-    return SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    return PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def is_secret(credential: str) -> bool:
     """Whether the credential is an API token, and not a session's."""
-    return credential.startswith(SECRET_PREFIX)
+    return credential.startswith(PREFIX)
 
 
 def hash_of(secret: str) -> bytes:

@@ -57,6 +57,18 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         return Actor(org_id=self.org_id, id=self.id, role=self.role, name=self.name, email=self.email)
 
 
+class Candidate(Person, frozen=True, kw_only=True):
+    """An account that a login may mean."""
+
+    password_hash: str
+    is_enabled: bool
+
+    @property
+    def person(self) -> Person:
+        """The account without its password."""
+        return Person(**{name: getattr(self, name) for name in Person.__struct_fields__})
+
+
 class Founding(msgspec.Struct, frozen=True, kw_only=True):
     """A new organisation with its first administrator and that one's API token."""
 

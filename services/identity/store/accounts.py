@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.identity.model.people import Person
+from services.identity.model.people import Candidate
 from shared.database import Tx
 
 CANDIDATES_AT_MOST = 5
@@ -20,18 +20,6 @@ from (
 order by (a.is_enabled and o.is_enabled) desc, a.role = 'client', a.id
 limit $2
 """
-
-
-class Candidate(Person, frozen=True, kw_only=True):
-    """An account that a login may mean."""
-
-    password_hash: str
-    is_enabled: bool
-
-    @property
-    def person(self) -> Person:
-        """The account without its password."""
-        return Person(**{name: getattr(self, name) for name in Person.__struct_fields__})
 
 
 async def candidates(tx: Tx, email: str) -> list[Candidate]:

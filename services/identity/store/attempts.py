@@ -16,7 +16,8 @@ where (kind, subject) in (('account', lower($1)), ('address', lower($2)))
 """
 # The row's lock makes the count exact: the failure over the limit is not written, and returns nothing.
 COUNT_FAILURE = """
-insert into login_attempts as a (kind, subject, failed_at, last_failed_at) values ($1, lower($2), array[$3::timestamptz], $3)
+insert into login_attempts as a (kind, subject, failed_at, last_failed_at)
+values ($1, lower($2), array[$3::timestamptz], $3)
 on conflict (kind, subject) do update set
   failed_at = array(select f from unnest(a.failed_at) f where f > $3 - $5::interval) || $3::timestamptz,
   last_failed_at = greatest(a.last_failed_at, $3)

@@ -43,9 +43,11 @@ with staff as (
   insert into outbox (id, subject, type, body, traceparent)
   select $3, $9, $10, $11, $12 from ensured where is_new
 )
-select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, is_new from ensured
+select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, is_new
+from ensured
 union all
-select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false from made
+select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
+from made
 """
 
 

@@ -14,8 +14,8 @@ from shared.database import DatabaseBusy, Tx, UniqueViolated
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
-# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox row
-# decides whether this is the first delivery; everything else hangs on its RETURNING.
+# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox
+# row decides whether this is the first delivery; everything else hangs on its RETURNING.
 PLACE = """
 with client as (
   insert into clients (id, org_id, version, name_f, name_l, email, company, phone)
@@ -84,7 +84,7 @@ async def place_once(
     refused: bytes,
     told: Event,
 ) -> bytes:
-    """Write the order and keep `placed` as the reply, or `refused` if the client is gone; a duplicate gets what was kept.
+    """Write the order and keep `placed` as the reply, `refused` if the client is gone; a duplicate gets what was kept.
 
     Raises NumberTaken.
     """

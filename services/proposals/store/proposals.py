@@ -40,7 +40,8 @@ select id, name, description, price, service_id, created_at from proposal_items
 where org_id = $1 and proposal_id = $2 order by position
 """
 SAVE_SENT = """
-update proposals set status = $4, sent_at = $5, updated_at = $6, version = $7 where org_id = $1 and id = $2 and version = $3
+update proposals set status = $4, sent_at = $5, updated_at = $6, version = $7
+where org_id = $1 and id = $2 and version = $3
 """
 # Expired (5) is Sent (1) past its time; neither reads as the other.
 FILTERED = f"""

@@ -1,4 +1,4 @@
-"""The sign flow's four writes: T1, T_c, T3 and T_u, one statement each, every part fed by the RETURNING of the one before.
+"""The sign flow's four writes: T1, T_c, T3, T_u; one statement each, every part fed by the RETURNING before it.
 
 A CTE whose second half matches nothing commits its first half: so each tests the proposal *and* the saga in its first.
 """

@@ -9,6 +9,7 @@ import pytest
 from nats.aio.client import Client
 
 from shared.database import Database
+from shared.messaging.topology import inbox_prefix
 from tests.component.identity.people import Gateway
 from tests.support.databases import Databases, opened
 from tests.support.servers import Broker
@@ -35,7 +36,7 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 async def nats(broker: Broker) -> AsyncIterator[Client]:
     """The broker, for a test that plays the neighbours."""
     client = Client()
-    await client.connect(broker.operator)
+    await client.connect(broker.operator, inbox_prefix=inbox_prefix("proposals"))
     yield client
     await client.close()
 

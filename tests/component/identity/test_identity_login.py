@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from statistics import median
 
 import pytest
 
@@ -61,13 +60,14 @@ async def test_an_unknown_email_takes_as_long_as_a_wrong_password(database: Data
     await found(database)
 
     async def seconds(email: str) -> float:
-        begun = time.perf_counter()
+        # Of this process and its threads, where the hashing happens: other load on the machine does not count.
+        begun = time.process_time()
         await identity.login(email, "wrong")
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
-    known = median([await seconds("ada@agency.example") for _ in range(9)])
-    unknown = median([await seconds("nobody@agency.example") for _ in range(9)])
-    assert 0.5 < known / unknown < 2
+    pairs = [(await seconds("ada@agency.example"), await seconds("nobody@agency.example")) for _ in range(9)]
+    known, unknown = (min(times) for times in zip(*pairs, strict=True))
+    assert 0.67 < known / unknown < 1.5
 
 
 @pytest.mark.parametrize("table", ["users", "organisations"])

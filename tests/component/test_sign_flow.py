@@ -1,0 +1,378 @@
+"""The sign flow as the proposal service drives it; the test plays identity, engagements and orders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import nats
+import pytest
+import pytest_asyncio
+
+from shared.contracts.identity import ClientState
+from shared.contracts.reply import Reply
+from shared.ids import new_id
+from shared.messaging import topology
+from shared.messaging.envelope import Envelope
+from shared.web.actor import Actor
+from tests.support import actors
+from tests.support.builders import proposal_body, sent_proposal
+from tests.support.databases import Databases, opened
+from tests.support.neighbours import Neighbours, is_silent, places, played, refuses
+from tests.support.servers import Broker, until
+from tests.support.services import Service, running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def dsn(databases: Databases) -> AsyncIterator[str]:
+    async with databases.fresh("proposals") as fresh:
+        yield fresh
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
+    async with running("proposals", dsn, shared_broker) as running_service:
+        yield running_service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[Neighbours]:
+    async with played(shared_broker) as players:
+        yield players
+
+
+async def sign(service: Service, actor: Actor, proposal: str, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await service.call(actor, "POST", f"/api/proposals/{proposal}/sign", headers=named)
+
+
+async def knows(service: Service, broker: Broker, org, email: str = "jane@roe.example") -> ClientState:
+    """Let the service know of a client, by the event that identity would publish."""
+    client = ClientState(org_id=org, id=new_id(), version=1, name_f="Jane", name_l="Roe", email=email)
+    connection = await nats.connect(broker.operator)
+    envelope = Envelope(id=str(new_id()), type="client.changed.v1", source="identity", time="2026-02-08T12:00:00Z")
+    subject = topology.event_subject(org, "client", "changed")
+    await connection.jetstream().publish(subject, msgspec.json.encode(client), headers=envelope.headers())
+    await connection.close()
+    database = service.app.state.database
+
+    async def is_kept() -> bool:
+        async with database.transaction(org) as tx:
+            return await tx.value("select true from clients where id = $1", client.id)
+
+    await until(is_kept)
+    return client
+
+
+async def test_a_signature_answers_with_all_that_it_created(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    answer = await sign(service, staff, proposal)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["proposal"]["status"], body["proposal"]["status_id"]) == ("Signed", 2)
+    assert body["proposal"]["converted_engagement_id"] == body["engagement"]["id"]
+    assert body["proposal"]["converted_order_id"] == body["order"]["id"]
+    assert [project["name"] for project in body["projects"]] == ["Website Redesign", "SEO"]
+    assert body["order"]["price"] == "9700.50"
+    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json() == body["proposal"]
+
+
+async def test_an_unknown_client_is_ensured_first_and_the_others_get_the_id_of_the_reply(
+    service: Service, neighbours: Neighbours
+):
+    staff = actors.admin()
+    await sign(service, staff, await sent_proposal(service, staff))
+    assert neighbours.heard[0][0] == "identity.ensure-client"
+    (ensured,) = neighbours.commands("identity.ensure-client")
+    assert neighbours.commands("engagements.open")[0]["client"]["id"] == ensured["client_id"]
+    assert neighbours.commands("orders.place")[0]["client"]["id"] == ensured["client_id"]
+
+
+async def test_a_known_client_is_not_asked_for(service: Service, shared_broker: Broker, neighbours: Neighbours):
+    staff = actors.admin()
+    known = await knows(service, shared_broker, staff.org_id, "JANE@roe.example")
+    answer = await sign(service, staff, await sent_proposal(service, staff))
+    assert answer.status_code == 200
+    assert neighbours.commands("identity.ensure-client") == []
+    assert neighbours.commands("engagements.open")[0]["client"]["id"] == str(known.id)
+
+
+async def test_of_twelve_concurrent_signatures_one_starts_the_flow(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    answers = await asyncio.gather(*(sign(service, staff, proposal) for _ in range(12)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 11
+    assert len(neighbours.commands("engagements.open")) == 1
+    assert len(neighbours.commands("orders.place")) == 1
+
+
+@pytest.mark.parametrize("state", ["draft", "expired", "signed"])
+async def test_only_a_sent_unexpired_proposal_can_be_signed(service: Service, neighbours: Neighbours, state: str):
+    staff = actors.admin()
+    if state == "draft":
+        proposal = (await service.call(staff, "POST", "/api/proposals", json=proposal_body())).json()["id"]
+    else:
+        proposal = await sent_proposal(
+            service, staff, **({"valid_until": "2020-01-01T00:00:00Z"} if state == "expired" else {})
+        )
+    if state == "signed":
+        assert (await sign(service, staff, proposal)).status_code == 200
+    answer = await sign(service, staff, proposal)
+    assert answer.status_code == 409
+    assert state.capitalize() in answer.json()["detail"]
+
+
+async def test_a_client_signs_their_own_proposal_and_no_other(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    stranger = actors.client(staff.org_id, email="other@roe.example")
+    assert (await sign(service, stranger, proposal)).status_code == 404
+    assert (await sign(service, actors.client(staff.org_id), proposal)).status_code == 200
+
+
+async def test_wait_0_returns_at_once_and_the_report_tells_the_rest(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    accepted = await sign(service, staff, proposal, prefer="wait=0")
+    assert accepted.status_code == 202
+    assert accepted.headers["location"] == f"/api/proposals/{proposal}/sign"
+    assert accepted.json()["status"] == "running"
+    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Signing"
+    neighbours.answers["orders.place"] = places
+
+    async def is_completed() -> bool:
+        report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+        return report["status"] == "completed"
+
+    await until(is_completed)
+    report = (await service.call(staff, "GET", accepted.headers["location"])).json()
+    assert {step["status"] for step in report["steps"]} == {"done"}
+    assert next(step for step in report["steps"] if step["name"] == "order")["attempts"] > 1
+
+
+async def test_what_is_not_answered_is_sent_again_under_another_message_id(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["engagements.open"] = is_silent
+    await sign(service, staff, await sent_proposal(service, staff), prefer="wait=0")
+    await neighbours.hears("engagements.open", times=3)
+    ids = neighbours.message_ids("engagements.open")
+    assert len(set(ids)) == len(ids)
+    bodies = neighbours.commands("engagements.open")
+    assert all(body == bodies[0] for body in bodies)
+
+
+@pytest.mark.parametrize("who", ["identity.ensure-client", "engagements.open", "orders.place"])
+async def test_a_refusal_undoes_the_flow_and_the_proposal_can_be_signed_again(
+    service: Service, neighbours: Neighbours, who: str
+):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    willing = neighbours.answers[who]
+    neighbours.answers[who] = refuses("The client was deleted.")
+    refused = await sign(service, staff, proposal)
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == "The client was deleted."
+    assert len(neighbours.commands("engagements.cancel")) >= 1
+    assert len(neighbours.commands("orders.cancel")) >= 1
+    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Sent"
+    report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+    assert report["status"] == "rejected"
+    neighbours.answers[who] = willing
+    assert (await sign(service, staff, proposal)).status_code == 200
+    sagas = {command["saga_id"] for command in neighbours.commands("engagements.open")}
+    assert len(sagas) == (1 if who == "identity.ensure-client" else 2)
+
+
+async def test_no_cancel_leaves_before_the_flow_has_turned_back(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = refuses("No.")
+    neighbours.answers["engagements.cancel"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    await sign(service, staff, proposal, prefer="wait=0")
+    await neighbours.hears("engagements.cancel")
+    report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+    assert report["status"] == "compensating"
+
+
+async def test_a_parked_step_stops_the_flow_and_the_report_says_so(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = lambda _: Reply(outcome="parked", cause="ValueError: poison")
+    proposal = await sent_proposal(service, staff)
+    await sign(service, staff, proposal, prefer="wait=0")
+
+    async def order_step() -> Any:
+        report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+        return next((step for step in report["steps"] if step["status"] == "parked"), None)
+
+    step = await until(order_step)
+    assert (step["name"], step["error"]) == ("order", "ValueError: poison")
+
+
+async def test_a_step_is_done_only_once_that_is_recorded(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    await sign(service, staff, proposal, prefer="wait=0")
+    await neighbours.hears("orders.place", times=2)  # the first drive has ended and recorded what it knew
+    report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+    statuses = {step["name"]: step["status"] for step in report["steps"]}
+    assert statuses["engagement"] == "done"
+    assert statuses["order"] == "waiting"
+
+
+async def test_the_same_key_gets_the_same_answer_byte_for_byte(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    first = await sign(service, staff, proposal, idempotency_key='"k-1"')
+    again = await sign(service, staff, proposal, idempotency_key="k-1")
+    assert first.status_code == again.status_code == 200
+    assert again.content == first.content
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+
+
+async def test_a_key_of_another_request_is_refused(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
+    answer = await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
+    assert answer.status_code == 422
+
+
+async def test_a_key_in_use_is_a_conflict_and_a_refused_flow_is_replayed_as_its_refusal(
+    service: Service, neighbours: Neighbours
+):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    await sign(service, staff, proposal, idempotency_key="k", prefer="wait=0")
+    assert (await sign(service, staff, proposal, idempotency_key="k")).status_code == 409
+    neighbours.answers["orders.place"] = refuses("No.")
+
+    async def is_rejected() -> bool:
+        report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+        return report["status"] == "rejected"
+
+    await until(is_rejected)
+    again = await sign(service, staff, proposal, idempotency_key="k")
+    assert (again.status_code, again.json()["detail"]) == (409, "No.")
+
+
+async def test_what_was_signed_is_kept_with_who_signed_it(service: Service, neighbours: Neighbours, dsn: str):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    svg = "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'/>"
+    await service.call(
+        staff,
+        "POST",
+        f"/api/proposals/{proposal}/sign",
+        json={"signer_name": "Jane Roe", "signature": svg},
+        headers={"user-agent": "a browser", "serx-client-address": "192.0.2.7"},
+    )
+    async with opened(dsn) as database, database.transaction(staff.org_id) as tx:
+        kept = await tx.value(
+            "select array[signer_name, signature, address, user_agent] from signatures where proposal_id = $1", proposal
+        )
+    assert kept == ["Jane Roe", svg, "192.0.2.7", "a browser"]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "hello",
+        "data:image/gif;base64,R0lGOD",
+        "data:image/png;base64,####",
+        "data:image/png;base64,aGVsbG8=",
+        "data:image/svg+xml;utf8,hello",
+        "data:image/svg+xml;utf8,<svg>" + "x" * 262144,
+    ],
+)
+async def test_a_signature_that_is_no_small_image_is_refused_and_signs_nothing(
+    service: Service, neighbours: Neighbours, signature: str
+):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    answer = await service.call(staff, "POST", f"/api/proposals/{proposal}/sign", json={"signature": signature})
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["signature"]
+    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Sent"
+
+
+async def test_there_is_no_report_before_any_signing(service: Service):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).status_code == 404
+
+
+async def test_one_event_tells_that_the_proposal_is_signed(
+    service: Service, neighbours: Neighbours, shared_broker: Broker
+):
+    staff = actors.admin()
+    connection = await nats.connect(shared_broker.operator)
+    heard = await connection.subscribe(f"evt.{staff.org_id}.proposal.signed")
+    proposal = await sent_proposal(service, staff)
+    body = (await sign(service, staff, proposal)).json()
+    message = await heard.next_msg(timeout=10)
+    told = msgspec.json.decode(message.data)
+    assert told["id"] == proposal
+    assert told["engagement_id"] == body["engagement"]["id"]
+    assert told["project_ids"] == [project["id"] for project in body["projects"]]
+    await connection.close()
+
+
+async def test_a_flow_goes_on_when_the_broker_comes_back_with_an_empty_store(databases: Databases, broker: Broker):
+    staff = actors.admin()
+    async with databases.fresh("proposals") as own, running("proposals", own, broker) as service:
+        proposal = await sent_proposal(service, staff)
+        await broker.kill()
+        signing = asyncio.create_task(sign(service, staff, proposal))
+
+        async def is_signing() -> bool:
+            return (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Signing"
+
+        await until(is_signing)
+        broker.forget()
+        await broker.start()
+        async with played(broker):
+            assert (await signing).status_code == 200
+
+
+async def test_a_run_that_nobody_drives_is_taken_over(databases: Databases, broker: Broker):
+    staff = actors.admin()
+    async with databases.fresh("proposals") as own:
+        async with running("proposals", own, broker) as first:
+            proposal = await sent_proposal(first, staff)
+            assert (await sign(first, staff, proposal, prefer="wait=0")).status_code == 202
+        async with played(broker), running("proposals", own, broker) as second:
+
+            async def is_signed() -> bool:
+                return (await second.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Signed"
+
+            await until(is_signed)
+
+
+async def test_two_replicas_sweep_the_same_runs_and_each_ends_once(databases: Databases, broker: Broker):
+    staff = actors.admin()
+    async with (
+        databases.fresh("proposals") as own,
+        running("proposals", own, broker, SERX_REPLICA="a") as first,
+        running("proposals", own, broker, SERX_REPLICA="b"),
+        played(broker) as neighbours,
+    ):
+        neighbours.answers["orders.place"] = is_silent
+        proposals = [await sent_proposal(first, staff) for _ in range(5)]
+        for proposal in proposals:
+            await sign(first, staff, proposal, prefer="wait=0")
+        await neighbours.hears("orders.place", times=15)
+        neighbours.answers["orders.place"] = places
+
+        async def are_signed() -> bool:
+            listed = (await first.call(staff, "GET", "/api/proposals?status=2")).json()
+            return listed["meta"]["total"] == len(proposals)
+
+        await until(are_signed)
+        async with opened(own) as database, database.transaction_across_organisations() as tx:
+            assert await tx.value("select count(*) from outbox where type = 'proposal.signed.v1'") == len(proposals)

@@ -1,0 +1,125 @@
+"""Children that die, and what is done and said about it. The programs are real, small ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deploy.failure import Failure
+from deploy.local import leftovers
+from deploy.local.child import Recipe
+from deploy.local.folder import DataFolder
+from deploy.local.launcher import Launcher
+from deploy.local.log import Log
+from deploy.local.supervisor import Supervisor
+
+LIVES = "import signal; print('here'); signal.pause()"
+DIES = 'import sys; print(\'{"event": "no luck today"}\'); sys.exit(3)'
+
+
+class Watched:
+    """A supervisor over small programs, and what it said."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = DataFolder(root)
+        self.folder.logs.mkdir()
+        self.said: list[str] = []
+        self.came_back = asyncio.Event()
+        self.supervisor = Supervisor(
+            self.folder, tell=self.said.append, changed=lambda: None, came_back=self.came_back.set
+        )
+
+    def recipe(self, name: str, program: Callable[[], str]) -> Recipe:
+        launcher = Launcher(os.environ, Log(self.folder.log("standby")))
+        written: list[Log] = []
+
+        async def launch(log: Log) -> asyncio.subprocess.Process:
+            written[:] = [log]
+            return await launcher.program((sys.executable, "-u", "-c", program()), os.environ, log, dies_with_us=True)
+
+        async def said_so() -> bool:
+            return written[0].last_line() == "here"
+
+        return Recipe(name=name, launch=launch, ready=said_so)
+
+
+@pytest_asyncio.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    made = Watched(tmp_path)
+    yield made
+    await made.supervisor.stop()
+
+
+async def test_what_is_killed_is_started_again_and_said_so(watched: Watched) -> None:
+    await watched.supervisor.start(watched.recipe("orders", lambda: LIVES))
+    first = watched.supervisor.pids["orders"]
+    os.kill(first, signal.SIGKILL)
+    await asyncio.wait_for(watched.came_back.wait(), 10)
+    assert watched.supervisor.pids["orders"] != first
+    assert watched.said[0] == "orders was ended by SIGKILL; starting it again"
+
+
+async def test_what_cannot_start_is_told_with_its_last_words(watched: Watched) -> None:
+    with pytest.raises(
+        Failure, match=r"orders cannot start: it ended with status 3; its log is .*orders.log"
+    ) as failure:
+        await watched.supervisor.start(watched.recipe("orders", lambda: DIES))
+    assert "no luck today" in failure.value.evidence[-1]
+
+
+async def test_what_dies_again_and_again_is_started_ever_more_slowly(watched: Watched) -> None:
+    programs = iter([LIVES, DIES, DIES, DIES, DIES, DIES])
+    await watched.supervisor.start(watched.recipe("orders", lambda: next(programs, LIVES)))
+    os.kill(watched.supervisor.pids["orders"], signal.SIGTERM)
+    await asyncio.wait_for(watched.came_back.wait(), 20)
+    complaints = [line for line in watched.said if "again and again" in line]
+    assert complaints == [
+        "orders ended with status 3 again and again; trying again in 0.1 s: no luck today",
+        "orders ended with status 3 again and again; trying again in 0.2 s: no luck today",
+        "orders ended with status 3 again and again; trying again in 0.4 s: no luck today",
+        "orders ended with status 3 again and again; trying again in 0.8 s: no luck today",
+    ]
+
+
+async def test_nothing_is_left_after_a_stop(watched: Watched) -> None:
+    await watched.supervisor.start(watched.recipe("orders", lambda: LIVES))
+    pid = watched.supervisor.pids["orders"]
+    await watched.supervisor.stop()
+    assert not leftovers.birth(pid)
+    assert not watched.folder.processes.exists()
+
+
+async def test_what_an_earlier_run_left_running_is_stopped(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIVES, stdout=asyncio.subprocess.DEVNULL)
+    leftovers.remember(DataFolder(tmp_path), {"orders": process.pid})
+    assert await asyncio.to_thread(leftovers.stop, DataFolder(tmp_path)) == ["orders"]
+    assert await process.wait() == -signal.SIGTERM
+
+
+def test_a_stranger_with_an_old_number_is_left_alone(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.processes.write_text(f'{{"orders": {{"pid": {os.getpid()}, "born": "another day"}}}}', encoding="utf-8")
+    assert leftovers.stop(folder) == []
+
+
+def test_a_stale_postmaster_pid_that_is_somebody_else_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
+    leftovers.clear_postmaster_pid(tmp_path)
+    assert not (tmp_path / "postmaster.pid").exists()
+
+
+def test_the_reason_is_the_last_thing_it_said_in_this_life(tmp_path: Path) -> None:
+    log = Log(tmp_path / "orders.log")
+    log.path.write_text("an old fault\n", encoding="utf-8")
+    log.mark()
+    assert log.last_line() == "it said nothing"
+    with log.opened() as file:
+        file.write(b"starting\n2026 [1] FATAL:  lock file exists\n2026 [1] HINT:  Is another one running?\n")
+    assert log.last_line() == "lock file exists"

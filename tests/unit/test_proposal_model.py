@@ -1,0 +1,142 @@
+"""Proposals: what they may become, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from services.proposals.model import (
+    Ids,
+    Item,
+    Plan,
+    Proposal,
+    ProposalNotSendable,
+    ProposalNotSignable,
+    ProposalStatus,
+    total_of,
+)
+from services.proposals.sign_flow import SIGN_FLOW, open_engagement, place_order
+from shared.contracts.identity import ClientState
+from shared.errors import InvalidInput
+from shared.ids import new_id
+
+NOW = datetime(2026, 2, 8, 12, tzinfo=UTC)
+ORG, CLIENT = new_id(), new_id()
+
+
+def proposal(status: ProposalStatus = ProposalStatus.DRAFT, *, names: tuple[str, ...] = ("Website", "SEO"), **more):
+    items = tuple(
+        Item(id=new_id(), name=name, description="", price=Decimal("10.10"), created_at=NOW) for name in names
+    )
+    fields = {
+        "id": new_id(),
+        "org_id": ORG,
+        "version": 1,
+        "client_email": "jane@roe.example",
+        "client_name_f": "Jane",
+        "client_name_l": "Roe",
+        "client_company": None,
+        "status": status,
+        "currency": "USD",
+        "notes": None,
+        "total": total_of([item.price for item in items]),
+        "valid_until": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "sent_at": None,
+        "signed_at": None,
+        "converted_engagement_id": None,
+        "converted_order_id": None,
+        "items": items,
+    }
+    return Proposal(**(fields | more))
+
+
+def plan(of: Proposal, *, is_client_known: bool = True) -> Plan:
+    client = ClientState(org_id=ORG, id=CLIENT, version=1, name_f="Jane", name_l="Roe", email="jane@roe.example")
+    ids = Ids(
+        saga=new_id(),
+        client=new_id(),
+        engagement=new_id(),
+        order=new_id(),
+        first_project=new_id(),
+        first_event=new_id(),
+    )
+    return Plan(ids=ids, proposal=of, client=client if is_client_known else None, at=NOW)
+
+
+def test_a_draft_can_be_sent():
+    sent = proposal().sent(NOW)
+    assert (sent.status, sent.sent_at, sent.version) == (ProposalStatus.SENT, NOW, 2)
+
+
+@pytest.mark.parametrize("status", [status for status in ProposalStatus if status is not ProposalStatus.DRAFT])
+def test_nothing_else_can_be_sent(status: ProposalStatus):
+    with pytest.raises(ProposalNotSendable, match=status.label):
+        proposal(status).sent(NOW)
+
+
+def test_a_sent_proposal_reads_as_expired_from_the_moment_that_it_was_valid_until():
+    sent = proposal(ProposalStatus.SENT, valid_until=NOW)
+    assert sent.status_at(NOW - timedelta(microseconds=1)) is ProposalStatus.SENT
+    assert sent.status_at(NOW) is ProposalStatus.EXPIRED
+
+
+@pytest.mark.parametrize("status", [ProposalStatus.DRAFT, ProposalStatus.SIGNED, ProposalStatus.SIGNING])
+def test_only_a_sent_proposal_expires(status: ProposalStatus):
+    assert proposal(status, valid_until=NOW).status_at(NOW) is status
+
+
+def test_signing_a_signed_proposal_again_names_what_came_of_it():
+    signed = proposal(ProposalStatus.SIGNING).signed(engagement=UUID(int=1), order=UUID(int=2), signed_at=NOW, at=NOW)
+    assert str(UUID(int=1)) in str(ProposalNotSignable(signed, NOW))
+    assert str(UUID(int=2)) in str(ProposalNotSignable(signed, NOW))
+
+
+def test_sums_are_exact():
+    assert total_of([Decimal("0.10")] * 3) == Decimal("0.30")
+    assert total_of([Decimal("9999999999.98"), Decimal("0.01")]) == Decimal("9999999999.99")
+
+
+def test_a_sum_has_at_most_ten_digits_before_the_point():
+    with pytest.raises(InvalidInput) as caught:
+        total_of([Decimal("9999999999.99"), Decimal("0.01")])
+    assert list(caught.value.errors) == ["items"]
+
+
+def test_the_engagement_has_one_project_for_each_item_in_their_order():
+    carried = open_engagement(plan(proposal(names=("A", "B", "C"))), {}).body
+    assert [project.name for project in carried.projects] == ["A", "B", "C"]
+    ids = [project.id for project in carried.projects]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 3
+
+
+def test_no_two_things_of_a_flow_share_an_event_id():
+    carried = plan(proposal(names=tuple("ABC")))
+    opened, placed = open_engagement(carried, {}).body, place_order(carried, {}).body
+    events = [opened.event_id, placed.event_id, *(project.event_id for project in opened.projects)]
+    assert len(set(events)) == len(events)
+
+
+def test_the_engagements_name_is_cut_to_255():
+    long = proposal(client_name_f="F" * 100, client_name_l="L" * 100)
+    assert open_engagement(plan(long), {}).body.name == f"{'F' * 100} {'L' * 100} - Engagement"
+    longer = replace(long, client_name_f="F" * 300)
+    assert len(open_engagement(plan(longer), {}).body.name) == 255
+
+
+def test_a_flow_says_the_same_each_time_it_is_asked():
+    carried = plan(proposal())
+    assert open_engagement(carried, {}) == open_engagement(carried, {})
+    assert place_order(carried, {}).body == place_order(carried, {}).body
+
+
+def test_identity_is_asked_only_when_the_client_is_not_known():
+    assert [step.name for step in SIGN_FLOW.of(plan(proposal())).steps] == ["engagement", "order"]
+    unknown = plan(proposal(), is_client_known=False)
+    assert [step.name for step in SIGN_FLOW.of(unknown).steps] == ["client", "engagement", "order"]
