@@ -34,8 +34,8 @@ check: install ## Format, lint, types, walls
 test: install ## Run every test, on real PostgreSQL and NATS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: install ## Measure
-	@echo "There is no benchmark yet." && exit 1
+bench: install ## Measure signatures and reads on a stack of its own
+	$(BIN)/python -m tests.bench
 
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

@@ -26,7 +26,7 @@ from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from shared.messaging.bus import Bus
 from shared.web import problems
-from shared.web.app import run_process
+from shared.web.app import Lifespan, run_process
 
 PROBE_SECONDS = 1.0
 
@@ -57,10 +57,22 @@ def create_app(told: GatewaySettings) -> Door:
         for upstream in upstreams.values():
             upstream.close()
 
+    own = _own_pages(upstreams, bus, running, server=told.public_url or "/")
+    return Door(own, credentials=credentials, limiter=Limiter(told.rate_limit), forwarding=forwarding)
+
+
+def run() -> None:
+    """Run the gateway as the environment says, until it is told to stop."""
+    run_process("gateway", GatewaySettings, create_app)
+
+
+def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, *, server: str) -> Litestar:
+    """The gateway's own pages, an application behind the door; it lives as long as the gateway does."""
+
     def own_document() -> dict[str, Any]:
         return own.openapi_schema.to_schema()
 
-    documents = Documents(upstreams, own_document, version=version(), server=told.public_url or "/")
+    documents = Documents(upstreams, own_document, version=version(), server=server)
     own = Litestar(
         route_handlers=pages(_probes(upstreams, bus), documents.merged),
         exception_handlers={Exception: problems.answer},
@@ -69,12 +81,7 @@ def create_app(told: GatewaySettings) -> Door:
         openapi_config=OpenAPIConfig(title="gateway", version=version(), path="/schema"),
         logging_config=None,
     )
-    return Door(own, credentials=credentials, limiter=Limiter(told.rate_limit), forwarding=forwarding)
-
-
-def run() -> None:
-    """Run the gateway as the environment says, until it is told to stop."""
-    run_process("gateway", GatewaySettings, create_app)
+    return own
 
 
 def _probes(upstreams: dict[Service, Upstream], bus: Bus) -> dict[str, Probe]:

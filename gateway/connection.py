@@ -1,7 +1,7 @@
 """One keep-alive connection to a service: HTTP/1.1 (RFC 9112), one exchange at a time, parsed by llhttp.
 
-A general HTTP client costs more than the whole rest of the gateway (docs/speed.md has the figures); between the gateway
-and its own services a request is bytes out and an answer is bytes in.
+A general HTTP client costs more than the whole rest of the gateway; between it and its own services a request is bytes
+out and an answer is bytes in, and what may be sent again is decided here and nowhere else.
 """
 
 from __future__ import annotations

@@ -61,7 +61,6 @@ def merge(documents: Mapping[str, Document], *, version: str, server: str) -> Do
                 paths[path] = _described(path, _referring(item, renamed))
         schemas |= {renamed[name]: _referring(schema, renamed) for name, schema in _schemas(document).items()}
     _tell_operations_apart(paths)
-    used = _reachable(paths, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version, "description": DESCRIPTION},
@@ -69,11 +68,7 @@ def merge(documents: Mapping[str, Document], *, version: str, server: str) -> Do
         "tags": _tags(paths),
         "security": [{"bearer": []}],
         "paths": dict(sorted(paths.items())),
-        "components": {
-            "schemas": {name: schemas[name] for name in sorted(used)} | COMPONENTS["schemas"],
-            "headers": COMPONENTS["headers"],
-            "securitySchemes": COMPONENTS["securitySchemes"],
-        },
+        "components": COMPONENTS | {"schemas": _reachable(paths, schemas) | COMPONENTS["schemas"]},
     }
 
 
@@ -203,7 +198,7 @@ def _tell_operations_apart(paths: Document) -> None:
             paths[path][method]["operationId"] = name
 
 
-def _reachable(paths: Document, schemas: Document) -> set[str]:
+def _reachable(paths: Document, schemas: Document) -> Document:
     """The schemas that some operation needs, directly or not."""
     found: set[str] = set()
     open_ends = [name for name in _references(paths) if name in schemas]
@@ -212,4 +207,4 @@ def _reachable(paths: Document, schemas: Document) -> set[str]:
         if name not in found:
             found.add(name)
             open_ends += [inner for inner in _references(schemas[name]) if inner in schemas]
-    return found
+    return {name: schemas[name] for name in sorted(found)}

@@ -48,9 +48,11 @@ def version() -> str:
 
 def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:
     """The gateway's own routes, all of them public; `document` gives the OpenAPI document of the whole API."""
+    return [*_introduction(), *_documentation(document), *_health(probes)]
+
+
+def _introduction() -> list[ControllerRouterHandler]:
     index = _index()
-    page = resources.files("gateway").joinpath("docs.html").read_text(encoding="utf-8")
-    policy = content_security_policy(page)
 
     @get("/api", summary="Index", tags=["API"])
     async def read_index() -> Index:
@@ -62,6 +64,13 @@ def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]])
         """Whether the API answers at all; `/health/ready` says more."""
         return Health("healthy", index.version, clock.now().astimezone(UTC))
 
+    return [read_index, read_health]
+
+
+def _documentation(document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:
+    page = resources.files("gateway").joinpath("docs.html").read_text(encoding="utf-8")
+    policy = content_security_policy(page)
+
     @get("/api/openapi.json", include_in_schema=False)
     async def read_document() -> Response[bytes]:
         return Response(await document(), media_type=MediaType.JSON)
@@ -70,6 +79,10 @@ def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]])
     async def read_docs() -> Response[str]:
         return Response(page, media_type=MediaType.HTML, headers={"content-security-policy": policy})
 
+    return [read_document, read_docs]
+
+
+def _health(probes: Mapping[str, Probe]) -> list[ControllerRouterHandler]:
     @get("/health/live", include_in_schema=False)
     async def live() -> dict[str, str]:
         return {"status": "live"}
@@ -83,7 +96,7 @@ def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]])
         }
         return Response(body, status_code=200 if all(answers) else 503)
 
-    return [read_index, read_health, read_document, read_docs, live, ready]
+    return [live, ready]
 
 
 def content_security_policy(page: str) -> str:

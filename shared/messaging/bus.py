@@ -177,7 +177,7 @@ class Bus:
             reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # pyright: ignore[reportArgumentType]  # typed int, takes any number
             max_reconnect_attempts=-1,
             connect_timeout=2,
-            ping_interval=5,
+            ping_interval=1,
             max_outstanding_pings=2,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,

@@ -20,7 +20,7 @@ from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.failpoints import failpoint
 from shared.ids import new_id
 from shared.messaging.bus import Bus, Incoming
-from shared.messaging.envelope import Envelope, Undecodable, read_envelope
+from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
 from shared.messaging.parking import park
 from shared.telemetry import log
 
@@ -88,7 +88,6 @@ class Consumer:
         await self._idle.wait()
 
     async def _handle(self, message: Incoming) -> None:
-        envelope: Envelope | None = None
         try:
             envelope = read_envelope(message.headers)
             telemetry.begin_trace(envelope.traceparent)
@@ -97,12 +96,12 @@ class Consumer:
         except (DatabaseAway, DatabaseBusy) as error:
             await self._put_off(message, error)
         except (Undecodable, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            await self._park(message, envelope, error)
+            await self._park(message, error)
         except Exception as error:  # noqa: BLE001  # the third kind: known by exclusion
             if message.deliveries < TRIES_BEFORE_PARKING:
                 await self._put_off(message, error)
             else:
-                await self._park(message, envelope, error)
+                await self._park(message, error)
         else:
             await self._settle(message, envelope, reply)
 
@@ -130,8 +129,8 @@ class Consumer:
         _log.warning("message put off", subject=message.subject, seconds=seconds, cause=repr(error), exc_info=error)
         await message.later(seconds)
 
-    async def _park(self, message: Incoming, envelope: Envelope | None, error: Exception) -> None:
-        key = envelope.key if envelope else f"unreadable.{new_id()}"
+    async def _park(self, message: Incoming, error: Exception) -> None:
+        key = told_key(message.headers) or f"unreadable.{new_id()}"
         cause = f"{type(error).__name__}: {error}"
         try:
             async with self._database.transaction_across_organisations() as tx:
@@ -140,6 +139,6 @@ class Consumer:
             await self._put_off(message, away)
             return
         _log.error("message parked", subject=message.subject, key=key, cause=cause)
-        if envelope and envelope.reply_to:
-            await self._bus.say(envelope.reply_to, msgspec.json.encode(Reply(outcome="parked", cause=cause)))
+        if reply_to := message.headers.get(REPLY_TO):
+            await self._bus.say(reply_to, msgspec.json.encode(Reply(outcome="parked", cause=cause)))
         await message.term()

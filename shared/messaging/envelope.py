@@ -14,6 +14,7 @@ import msgspec
 REPLY_TO: Final = "serx-reply-to"
 MESSAGE_KEY: Final = "serx-key"
 MESSAGE_ID: Final = "Nats-Msg-Id"
+MAX_KEY_LENGTH: Final = 255
 
 
 class Undecodable(Exception):
@@ -50,6 +51,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
     """The envelope in NATS headers. Raises Undecodable."""
     told = headers or {}
+    key = told_key(told)
+    if key is None:
+        raise Undecodable(f"the header ce-id or {MESSAGE_KEY} is missing or unusable")
     try:
         return Envelope(
             id=told["ce-id"],
@@ -57,11 +61,17 @@ def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
             source=told["ce-source"],
             time=told["ce-time"],
             traceparent=told.get("traceparent", ""),
-            key=told.get(MESSAGE_KEY) or told["ce-id"],
+            key=key,
             reply_to=told.get(REPLY_TO, ""),
         )
     except KeyError as error:
         raise Undecodable(f"the header {error.args[0]} is missing") from error
+
+
+def told_key(headers: Mapping[str, str]) -> str | None:
+    """What makes two deliveries the same message; None when the headers give nothing that a database could keep."""
+    key = headers.get(MESSAGE_KEY) or headers.get("ce-id") or ""
+    return key if 0 < len(key) <= MAX_KEY_LENGTH and "\0" not in key else None
 
 
 def spell_time(at: datetime) -> str:

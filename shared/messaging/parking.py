@@ -14,4 +14,10 @@ set error = excluded.error, deliveries = parked_messages.deliveries + excluded.d
 
 async def park(tx: Tx, key: str, message: Incoming, error: str) -> None:
     """Keep the message under its key; parked again, it counts on."""
-    await tx.run(PARK, key, message.subject, dict(message.headers), message.body, error, message.deliveries)
+    headers = {name: _storable(value) for name, value in message.headers.items()}
+    await tx.run(PARK, key, message.subject, headers, message.body, _storable(error), message.deliveries)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps no U+0000 in text."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

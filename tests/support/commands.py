@@ -77,14 +77,15 @@ class Orchestrator:
     def events(self, org: UUID) -> list[tuple[str, str, dict[str, Any]]]:
         """The events of an organisation so far: `resource.event`, id, body."""
         return [
-            (
-                message.subject.split(".", 2)[2],
-                (message.headers or {})["ce-id"],
-                msgspec.json.decode(message.data),
-            )
-            for message in self._events
-            if message.subject.split(".")[1] == str(org)
+            (message.subject.split(".", 2)[2], headers["ce-id"], msgspec.json.decode(message.data))
+            for message, headers in self._events_of(org)
         ]
+
+    def headers_of_events(self, org: UUID) -> list[dict[str, str]]:
+        return [headers for _, headers in self._events_of(org)]
+
+    def _events_of(self, org: UUID) -> list[tuple[Msg, dict[str, str]]]:
+        return [(each, each.headers or {}) for each in self._events if each.subject.split(".")[1] == str(org)]
 
     async def hears(self, org: UUID, times: int) -> list[tuple[str, str, dict[str, Any]]]:
         """The events of an organisation, once there are so many."""

@@ -65,6 +65,7 @@ select {COLUMNS} from proposals where {FILTERED} {{order}} limit $6 offset $7
         "sent_at": "sent_at",
         "signed_at": "signed_at",
     },
+    nullable=("sent_at", "signed_at"),
 )
 TEMPLATES_THERE = """
 select id, name from templates where org_id = $1 and id = any($2::uuid[]) and deleted_at is null

@@ -31,7 +31,7 @@ create table users (
 );
 create unique index users_email on users (org_id, email_key);
 create index users_login on users (email_key);
-create index users_of_organisation on users (org_id, created_at desc nulls last, id);
+create index users_of_organisation on users (org_id, created_at desc, id);
 select protect('users');
 
 -- The organisation's customers. A deleted one stays as an anonymised row, so that a late `ensure-client` with its id
@@ -59,7 +59,7 @@ create table clients (
 );
 create unique index clients_email on clients (org_id, email_key) where stage <> 'deleted';
 create index clients_login on clients (email_key) where password_hash is not null;
-create index clients_of_organisation on clients (org_id, created_at desc nulls last, id) where stage <> 'deleted';
+create index clients_of_organisation on clients (org_id, created_at desc, id) where stage <> 'deleted';
 select protect('clients');
 
 -- Logins that last. Who acts is a member of staff or a client, never both.
@@ -98,7 +98,7 @@ create table api_tokens (
   check ((role = 'client') = (client_id is not null))
 );
 create unique index api_tokens_secret on api_tokens (secret_hash);
-create index api_tokens_of_organisation on api_tokens (org_id, created_at desc nulls last, id);
+create index api_tokens_of_organisation on api_tokens (org_id, created_at desc, id);
 create index api_tokens_by_name on api_tokens (org_id, name, id);
 create index api_tokens_of_maker on api_tokens (org_id, made_by);
 create index api_tokens_of_client on api_tokens (org_id, client_id) where client_id is not null;
