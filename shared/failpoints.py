@@ -1,4 +1,4 @@
-"""Named places where a process can be killed, frozen or made to fail on purpose. Inert unless the environment arms them.
+"""Named places where a process can be killed, frozen or made to fail on purpose. Inert unless armed.
 
 With `SERX_FAILPOINTS_DIR` set, a file in that directory named after a point arms it, once: it holds `kill` (SIGKILL to
 itself), `raise` (FailpointError) or `freeze:SECONDS` (the whole process stands still). Firing renames the file to

@@ -54,6 +54,9 @@ class ServiceSettings(ProcessSettings, frozen=True, kw_only=True):
         tuple[Secret, ...],
         Meta(min_length=1, description="Accepted keys of the gateway's signed identity, comma-separated."),
     ]
+    nats_monitor_url: Annotated[
+        str | None, Meta(description="NATS monitoring address, to check at start that it syncs each message.")
+    ] = None
     concurrent_messages: Annotated[int, Meta(ge=1, description="Messages handled at once.")] = 32
 
 

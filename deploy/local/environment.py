@@ -74,6 +74,7 @@ class Addresses:
         own = {
             "SERX_DATABASE_DSN": self.database(service),
             "SERX_INTERNAL_KEYS": self._credentials.internal_key(service),
+            "SERX_NATS_MONITOR_URL": f"http://{HOST}:{self._ports['nats_monitor']}",
         }
         if service == "identity":
             own["SERX_SESSION_KEYS"] = self._credentials.session_keys

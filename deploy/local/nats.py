@@ -9,18 +9,21 @@ from deploy.local.child import Recipe
 from deploy.local.credentials import Credentials
 from deploy.local.folder import DataFolder, write_private_text
 from deploy.local.launcher import Launcher
-from deploy.local.ports import HOST
+from deploy.local.ports import HOST, Ports
 from deploy.local.probes import nats_ready
 from deploy.nats_config import NatsServer, render
 from shared.messaging.topology import PROCESSES
 
 
-def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int, credentials: Credentials) -> Recipe:
+def recipe(
+    launcher: Launcher, binaries: Binaries, folder: DataFolder, ports: Ports, credentials: Credentials
+) -> Recipe:
     """Write the configuration anew (the topology may have changed) and say how NATS is run on it."""
     config = folder.nats / "nats.conf"
     server = NatsServer(
         host=HOST,
-        port=port,
+        port=ports["nats"],
+        monitor_port=ports["nats_monitor"],
         store_dir=folder.nats,
         operator_password=credentials.nats_operator,
         passwords={process: credentials.nats(process) for process in PROCESSES},
@@ -31,5 +34,5 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
     return Recipe(
         name="nats",
         launch=lambda log: launcher.program(command, environment, log, dies_with_us=True),
-        ready=lambda: nats_ready(port),
+        ready=lambda: nats_ready(ports["nats"]),
     )

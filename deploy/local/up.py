@@ -153,7 +153,7 @@ class Installation:
 
     def _nats(self) -> Recipe:
         site = self._site
-        return nats.recipe(self._launcher, site.binaries, site.folder, site.ports["nats"], site.credentials)
+        return nats.recipe(self._launcher, site.binaries, site.folder, site.ports, site.credentials)
 
     def _postgres(self) -> Recipe:
         site = self._site

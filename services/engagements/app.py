@@ -24,7 +24,14 @@ def create_app(config: EngagementSettings) -> Litestar:
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
     messenger = Messenger(
-        NAME, database, bus, filters=FILTERS, handlers=HANDLERS, answers={}, at_once=config.concurrent_messages
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers={},
+        at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
     )
 
     @asynccontextmanager

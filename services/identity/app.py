@@ -42,6 +42,7 @@ def create_app(config: IdentitySettings) -> Litestar:
         handlers=HANDLERS,
         answers=answers(database),
         at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
     )
     passwords = Passwords(at_once=config.password_checks_at_once)
     token_use = TokenUse(database)

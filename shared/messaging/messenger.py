@@ -12,6 +12,7 @@ from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.messaging import topology
 from shared.messaging.bus import Bus, Incoming
 from shared.messaging.consumer import Consumer, Handlers
+from shared.messaging.durability import warn_if_lazy
 from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
 from shared.messaging.streams import StreamKeeper
 from shared.telemetry import log
@@ -43,11 +44,13 @@ class Messenger:
         handlers: Handlers,
         answers: Mapping[str, Answer],
         at_once: int,
+        monitor_url: str | None = None,
     ) -> None:
         self._process = process
         self._database = database
         self._bus = bus
         self._filters = filters
+        self._monitor_url = monitor_url
         self._answers = answers
         self._outbox = Outbox(process, database, bus)
         self._consumer = Consumer(process, database, bus, handlers, at_once=at_once)
@@ -62,6 +65,7 @@ class Messenger:
         """Run until the block is left; `more` are loops of the service's own that live and die with the others."""
         await self._listen()
         await self._bus.open()
+        await warn_if_lazy(self._monitor_url)
         loops = [self._keeper.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune(), *more]
         tasks = [asyncio.create_task(loop) for loop in loops]
         for task in tasks:

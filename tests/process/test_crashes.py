@@ -17,7 +17,7 @@ SIGNATURES = 50
 
 
 async def signs_whatever_happens(installation: Installation, proposal: str) -> None:
-    """Sign as an honest client would: again when the gateway is away; a 409 means that it is signed, or being signed."""
+    """Sign as an honest client would: again when the gateway is away; a 409 says that it is signed, or about to be."""
     while True:
         try:
             answer = await installation.sign(proposal)

@@ -106,7 +106,7 @@ class Orchestrator:
 
 @asynccontextmanager
 async def orchestrating(broker: Broker):
-    """An Orchestrator on the broker, until the block is left; commands go out with the proposal service's own rights."""
+    """An Orchestrator on the broker, until the block is left; commands go out with the proposal service's rights."""
     connection = await nats.connect(broker.url("proposals"), inbox_prefix=inbox_prefix("proposals"))
     listener = await nats.connect(broker.operator)
     orchestrator = Orchestrator(connection, listener)

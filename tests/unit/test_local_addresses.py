@@ -20,7 +20,7 @@ from deploy.migrations import migration_dsns
 from deploy.provisioning import login_dsn
 from shared.messaging.topology import PROCESSES, SERVICES
 
-PORTS = {name: 20000 + number for number, name in enumerate((*PROCESSES, "postgres", "nats"))}
+PORTS = {name: 20000 + number for number, name in enumerate((*PROCESSES, "postgres", "nats", "nats_monitor"))}
 DEMO = Demo("org", "admin-token", "user", "admin@demo.example", "password", "client-token")
 
 
@@ -31,7 +31,7 @@ def addresses(tmp_path: Path) -> Addresses:
 
 
 def test_ready_json_has_the_promised_shape(addresses: Addresses) -> None:
-    pids = {name: number for number, name in enumerate(PORTS, 100)}
+    pids = {name: number for number, name in enumerate((*PROCESSES, "postgres", "nats"), 100)}
     told = json.loads(msgspec.json.encode(ready.describe(addresses, pids, DEMO)))
     assert set(told) == {"gateway_url", "pid", "services", "demo"}
     assert told["gateway_url"] == told["services"]["gateway"]["url"] == f"http://127.0.0.1:{PORTS['gateway']}"
