@@ -42,7 +42,7 @@ class ServiceAway(Refusal):
         self.cause = cause
 
 
-_AWAY = "A part of the system is away for a moment. Try again; an Idempotency-Key makes sure that it happens once."
+_AWAY = "A part of the system is away for a moment. Try again in a moment."
 
 
 def answer(error: Exception, *, path: str) -> Answer:

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_SPELLING: Final = re.compile(r"^\d{1,10}(\.\d{1,2})?$")
+_SPELLING: Final = re.compile(r"^[0-9]{1,10}(\.[0-9]{1,2})?$")
 _EXPECTED: Final = "Expected an amount from 0 to 9999999999.99: a number or a string, at most two decimals, no exponent"
 CENT: Final = Decimal("0.01")
 LIMIT: Final = Decimal("9999999999.99")

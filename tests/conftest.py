@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from shared import telemetry
 from tests.support import servers
@@ -15,8 +16,12 @@ from tests.support.servers import Broker
 
 
 def pytest_configure() -> None:
-    """Logs as processes write them: a library's own default draws every traceback with its locals, which takes seconds."""
+    """Logs as processes write them: a library's own default draws every traceback with its locals, slowly."""
     telemetry.set_up_logging("tests", format="json", level="info")
+    # The same examples on every machine, however slow it is just now.
+    unhurried = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("serx", unhurried)
+    settings.load_profile("serx")
 
 
 def pytest_report_header() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
+from types import MappingProxyType
 from uuid import UUID
 
 import msgspec
@@ -117,6 +118,8 @@ class ProposalNotSignable(StateForbids):
 
 class SignatureRefused(StateForbids):
     """A participant refused for a cause of its own; all that was done is undone, and the proposal is Sent again."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class KeyReused(Exception):

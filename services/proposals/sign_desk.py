@@ -16,16 +16,17 @@ from services.proposals.store import sagas
 from services.proposals.store import signing as store
 from services.proposals.views import SignReport
 from shared import clock, telemetry
-from shared.database import CommitUnknown, Database, UniqueViolated
+from shared.database import CommitUnknown, Database, DatabaseAway, UniqueViolated
 from shared.errors import StateForbids
 from shared.failpoints import failpoint
-from shared.messaging.orchestrator import Orchestrator, Outcome, Run
+from shared.messaging.journal import Outcome, Run
+from shared.messaging.orchestrator import Orchestrator
 from shared.messaging.saga import Progress, SagaStatus
 from shared.web.actor import Actor
-from shared.web.idempotency import Key
+from shared.web.idempotency import REPLAYED, Key
 
-T1_TRIES: Final = 5
-T1_WAIT_SECONDS: Final = 0.2
+T1_TRIES: Final = 40
+T1_WAIT_SECONDS: Final = 0.25
 
 
 class KeyInUse(StateForbids):
@@ -108,13 +109,15 @@ class SignDesk:
         return Answer(result=_result(outcome))
 
     async def _begin(self, actor: Actor, proposal: UUID, signature: Signature, key: Key | None) -> Plan:
-        """T1. When COMMIT's answer is lost, look and try again with the same ids."""
+        """T1. When COMMIT's answer is lost, look and try again with the same ids, until the database is back."""
         ids, at = signing.allocate_ids(), clock.now()
+        is_unknown = False
         for left in reversed(range(T1_TRIES)):
             try:
                 return await self._t1(actor, proposal, ids, signature, key, at)
-            except CommitUnknown:
-                if not left:
+            except DatabaseAway as error:
+                is_unknown = is_unknown or isinstance(error, CommitUnknown)
+                if not is_unknown or not left:
                     raise
                 await asyncio.sleep(T1_WAIT_SECONDS)
         raise AssertionError("unreachable")
@@ -145,7 +148,11 @@ class SignDesk:
             outcome = await sagas.outcome(tx, saga)
         if outcome is None:
             raise KeyInUse
-        return Answer(result=_result(outcome), is_replayed=True)
+        try:
+            return Answer(result=_result(outcome), is_replayed=True)
+        except SignatureRefused as refusal:
+            refusal.headers = {REPLAYED: "true"}
+            raise
 
     async def _report(self, actor: Actor, proposal: UUID) -> SignReport:
         async with self._database.transaction(actor.org_id) as tx:

@@ -67,6 +67,7 @@ class Consumer:
         self._bus = bus
         self._handlers = handlers
         self._free = asyncio.Semaphore(at_once)
+        self._failures: dict[str, int] = {}
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -98,11 +99,12 @@ class Consumer:
         except (Undecodable, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             await self._park(message, error)
         except Exception as error:  # noqa: BLE001  # the third kind: known by exclusion
-            if message.deliveries < TRIES_BEFORE_PARKING:
-                await self._put_off(message, error)
-            else:
+            if self._failed_often(message):
                 await self._park(message, error)
+            else:
+                await self._put_off(message, error)
         else:
+            self._failures.pop(envelope.key, None)
             await self._settle(message, envelope, reply)
 
     def _decode(self, envelope: Envelope, body: bytes) -> tuple[Handler, OfOrganisation]:
@@ -123,6 +125,14 @@ class Consumer:
             await self._bus.say(envelope.reply_to, reply)
         failpoint(f"{self._process}.after_reply")
         await message.ack()
+
+    def _failed_often(self, message: Incoming) -> bool:
+        """Count one more failure of no known kind; what is put off because the database is away does not count."""
+        key = told_key(message.headers) or ""
+        failures = self._failures.pop(key, 0) + 1
+        if failures < TRIES_BEFORE_PARKING:
+            self._failures[key] = failures
+        return failures >= TRIES_BEFORE_PARKING
 
     async def _put_off(self, message: Incoming, error: Exception) -> None:
         seconds = _LATER_SECONDS[min(message.deliveries, len(_LATER_SECONDS)) - 1]

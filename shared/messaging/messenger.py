@@ -21,6 +21,9 @@ PRUNE_EVERY_SECONDS = 600
 PRUNE_INBOX = """
 delete from inbox where at < now() - interval '7 days'
 """
+PRUNE_KEYS = """
+delete from idempotency_keys where created_at < now() - interval '24 hours'
+"""
 
 _log = log(__name__)
 
@@ -96,6 +99,7 @@ class Messenger:
                 async with self._database.transaction_across_organisations() as tx:
                     await tx.run(PRUNE_OUTBOX)
                     await tx.run(PRUNE_INBOX)
+                    await tx.run(PRUNE_KEYS)
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("pruning put off", cause=repr(error))
             await asyncio.sleep(PRUNE_EVERY_SECONDS)

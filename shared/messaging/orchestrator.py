@@ -7,9 +7,8 @@ duplicate with its stored reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Generic, Protocol, TypeVar, assert_never
+from typing import Any, Final, Generic, TypeVar, assert_never
 from uuid import UUID
 
 import msgspec
@@ -22,6 +21,7 @@ from shared.failpoints import failpoint
 from shared.messaging import topology
 from shared.messaging.bus import BrokerAway, Bus, Incoming
 from shared.messaging.envelope import Envelope, spell_time
+from shared.messaging.journal import Journal, Mark, Outcome, Run
 from shared.messaging.saga import (
     CANCEL_SUFFIX,
     Command,
@@ -49,47 +49,6 @@ LOOK_SECONDS: Final = 1.0
 CLAIMED_AT_ONCE: Final = 100
 
 _log = log(__name__)
-
-
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """When a step was first sent and when it was answered, and how often it was sent."""
-
-    attempts: int
-    started_at: datetime
-    finished_at: datetime | None = None
-
-
-class Run(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
-    """One run of a flow, as its row has it."""
-
-    id: UUID
-    plan: P
-    progress: Progress
-    marks: Mapping[str, Mark]
-    attempt: int
-    traceparent: str
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended: `result` is the stored answer of a completed one, `cause` says why one was rejected."""
-
-    status: SagaStatus
-    result: bytes = b""
-    cause: str = ""
-
-
-class Journal(Protocol[P]):
-    """The rows behind the runs. Each write is a fence: it returns None or False when another driver was there first.
-
-    Every method raises DatabaseAway or DatabaseBusy.
-    """
-
-    async def claim(self, limit: int) -> Sequence[Run[P]]: ...
-    async def record(self, run: Run[P], *, is_parked: bool) -> None: ...
-    async def complete(self, run: Run[P]) -> Outcome | None: ...
-    async def compensate(self, run: Run[P], cause: str) -> bool: ...
-    async def reject(self, run: Run[P]) -> Outcome | None: ...
-    async def outcome(self, saga: UUID) -> Outcome | None: ...
 
 
 class _Drive(Generic[P]):
@@ -154,14 +113,14 @@ class Orchestrator(Generic[P]):
             task.add_done_callback(self._tasks.discard)
 
     async def wait(self, saga: UUID, seconds: float) -> Outcome | None:
-        """How the run ended, or None if it has not within `seconds`. Raises DatabaseAway or DatabaseBusy."""
+        """How the run ended, or None if that is not known within `seconds`."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(saga, set()).add(future)
         until = asyncio.get_running_loop().time() + seconds
         try:
             while (left := until - asyncio.get_running_loop().time()) > 0:
                 await asyncio.wait([future], timeout=min(left, LOOK_SECONDS))
-                outcome = future.result() if future.done() else await self._journal.outcome(saga)
+                outcome = future.result() if future.done() else await self._look(saga)
                 if outcome is not None:
                     return outcome
             return None
@@ -275,6 +234,13 @@ class Orchestrator(Generic[P]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _look(self, saga: UUID) -> Outcome | None:
+        try:
+            return await self._journal.outcome(saga)
+        except (DatabaseAway, DatabaseBusy) as error:
+            _log.info("the row cannot be looked at now", saga=str(saga), cause=repr(error))
+            return None
+
     async def _tell_done(self, saga: UUID) -> None:
         try:
             await self._bus.say(topology.done_subject(saga), b"")
@@ -294,7 +260,7 @@ class Orchestrator(Generic[P]):
 
     async def _hear_done(self, message: Incoming) -> None:
         saga = UUID(message.subject.rpartition(".")[2])
-        if saga in self._waiting and (outcome := await self._journal.outcome(saga)):
+        if saga in self._waiting and (outcome := await self._look(saga)):
             self._wake(saga, outcome)
 
     async def _reconnected(self) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from shared import clock, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
+from shared.messaging import topology
 from shared.messaging.bus import BrokerAway, Bus
 from shared.messaging.envelope import Envelope, spell_time
 from shared.telemetry import log
@@ -24,8 +25,10 @@ _BATCH = 200
 PUT = """
 insert into outbox (id, subject, type, body, traceparent) values ($1, $2, $3, $4, $5)
 """
+# Fenced by the stream that they were published to: a late mark must not hide what a new stream has never had.
 MARK = """
-update outbox set published_at = now() where id = any($1::uuid[])
+update outbox set published_at = now()
+where id = any($1::uuid[]) and exists (select from streams_seen where name = $2 and created = $3)
 """
 TAKE_LEFT_BEHIND = """
 select id, subject, type, body, traceparent from outbox
@@ -77,6 +80,7 @@ class Outbox:
         self._database = database
         self._bus = bus
         self._said: asyncio.Queue[Event] = asyncio.Queue()
+        self._stream_created = ""
         database.on_commit = self._committed
 
     async def publish_said(self) -> None:
@@ -85,8 +89,9 @@ class Outbox:
             batch = [await self._said.get()]
             while not self._said.empty() and len(batch) < _BATCH:
                 batch.append(self._said.get_nowait())
+            stream = self._stream_created
             try:
-                await self._mark(await self._publish(batch))
+                await self._mark(await self._publish(batch), stream)
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("events will be marked as published later", count=len(batch), cause=repr(error))
 
@@ -102,6 +107,7 @@ class Outbox:
 
     async def stream_created(self, name: str, created: str) -> None:
         """Told the creation time of the event stream: if it has changed, everything kept is published again."""
+        self._stream_created = created
         async with self._database.transaction_across_organisations() as tx:
             if await tx.value(SEE_STREAM, name, created):
                 count = await tx.run(PUBLISH_AGAIN)
@@ -114,9 +120,10 @@ class Outbox:
     async def _sweep_once(self) -> int:
         async with self._database.transaction_across_organisations() as tx:
             left = await tx.rows(Event, TAKE_LEFT_BEHIND, _BATCH)
+            stream = self._stream_created
             published = await self._publish(left)
             if published:
-                await tx.run(MARK, published)
+                await tx.run(MARK, published, topology.EVENTS, stream)
         return len(published)
 
     async def _publish(self, events: Sequence[Event]) -> list[UUID]:
@@ -138,9 +145,9 @@ class Outbox:
             return False
         return True
 
-    async def _mark(self, published: list[UUID]) -> None:
+    async def _mark(self, published: list[UUID], stream: str) -> None:
         if published:
             async with self._database.transaction_across_organisations() as tx:
                 # A mark lost in a crash only publishes the same event id again.
                 await tx.run(LET_MARKS_BE_LAZY)
-                await tx.run(MARK, published)
+                await tx.run(MARK, published, topology.EVENTS, stream)

@@ -12,6 +12,7 @@ from shared import failpoints
 from shared.ids import new_id
 from tests.support.exactly_once import has_exactly_one_of_everything, nothing_is_left_open
 from tests.support.installation import Installation
+from tests.support.servers import until
 
 SIGNATURES = 50
 
@@ -56,6 +57,41 @@ async def test_a_process_is_killed_at(installation: Installation, point: str, se
     assert failpoints.hits(installation.failpoints, point) == before + 1
     await installation.replaced(service, pid)
     await has_exactly_one_of_everything(installation, signed)
+    await nothing_is_left_open(installation)
+
+
+@pytest.mark.parametrize(
+    ("point", "service"),
+    [
+        ("proposals.before_tc", "proposals"),
+        ("proposals.after_tc", "proposals"),
+        ("proposals.before_tu", "proposals"),
+        ("engagements.before_commit", "engagements"),
+        ("engagements.after_commit", "engagements"),
+        ("orders.before_commit", "orders"),
+        ("orders.after_commit", "orders"),
+    ],
+)
+async def test_a_flow_that_is_being_undone_is_undone_when_a_process_is_killed_at(
+    installation: Installation, point: str, service: str
+):
+    proposal = await installation.sent_proposal(client_email=installation.ready["demo"]["admin_email"])
+    pid = installation.ready["services"][service]["pid"]
+    failpoints.set_trap(installation.failpoints, point, "kill")
+    before = failpoints.hits(installation.failpoints, point)
+    await signs_whatever_happens(installation, proposal)
+
+    async def is_undone() -> bool:
+        report = await installation.call("GET", f"/api/proposals/{proposal}/sign")
+        return report.status_code == 200 and report.json()["status"] == "rejected"
+
+    await until(is_undone, within_seconds=30)
+    assert failpoints.hits(installation.failpoints, point) == before + 1
+    await installation.replaced(service, pid)
+    assert (await installation.call("GET", f"/api/proposals/{proposal}")).json()["status"] == "Sent"
+    for owner, table in (("engagements", "engagements"), ("orders", "orders")):
+        query = f"select id from {table} where proposal_id = $1::uuid and cancelled_at is null"
+        assert await installation.rows(owner, query, proposal) == []
     await nothing_is_left_open(installation)
 
 

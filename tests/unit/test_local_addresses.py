@@ -36,7 +36,7 @@ def test_ready_json_has_the_promised_shape(addresses: Addresses) -> None:
     assert set(told) == {"gateway_url", "pid", "services", "demo"}
     assert told["gateway_url"] == told["services"]["gateway"]["url"] == f"http://127.0.0.1:{PORTS['gateway']}"
     assert told["pid"] == os.getpid()
-    assert set(told["services"]) == set(PORTS)
+    assert set(told["services"]) == {*PROCESSES, "postgres", "nats"}
     assert all(set(running) == {"pid", "url"} for running in told["services"].values())
     assert told["services"]["postgres"]["url"].startswith("postgresql://postgres:")
     assert told["services"]["nats"]["url"].startswith("nats://serx:")

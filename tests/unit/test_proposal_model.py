@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,6 +24,7 @@ from services.proposals.sign_flow import SIGN_FLOW, open_engagement, place_order
 from shared.contracts.identity import ClientState
 from shared.errors import InvalidInput
 from shared.ids import new_id
+from shared.messaging.saga import Command
 
 NOW = datetime(2026, 2, 8, 12, tzinfo=UTC)
 ORG, CLIENT = new_id(), new_id()
@@ -54,6 +56,10 @@ def proposal(status: ProposalStatus = ProposalStatus.DRAFT, *, names: tuple[str,
         "items": items,
     }
     return Proposal(**(fields | more))
+
+
+def body(command: Command) -> Any:
+    return command.body
 
 
 def plan(of: Proposal, *, is_client_known: bool = True) -> Plan:
@@ -109,7 +115,7 @@ def test_a_sum_has_at_most_ten_digits_before_the_point():
 
 
 def test_the_engagement_has_one_project_for_each_item_in_their_order():
-    carried = open_engagement(plan(proposal(names=("A", "B", "C"))), {}).body
+    carried = body(open_engagement(plan(proposal(names=("A", "B", "C"))), {}))
     assert [project.name for project in carried.projects] == ["A", "B", "C"]
     ids = [project.id for project in carried.projects]
     assert ids == sorted(ids)
@@ -118,22 +124,22 @@ def test_the_engagement_has_one_project_for_each_item_in_their_order():
 
 def test_no_two_things_of_a_flow_share_an_event_id():
     carried = plan(proposal(names=tuple("ABC")))
-    opened, placed = open_engagement(carried, {}).body, place_order(carried, {}).body
+    opened, placed = body(open_engagement(carried, {})), body(place_order(carried, {}))
     events = [opened.event_id, placed.event_id, *(project.event_id for project in opened.projects)]
     assert len(set(events)) == len(events)
 
 
 def test_the_engagements_name_is_cut_to_255():
     long = proposal(client_name_f="F" * 100, client_name_l="L" * 100)
-    assert open_engagement(plan(long), {}).body.name == f"{'F' * 100} {'L' * 100} - Engagement"
+    assert body(open_engagement(plan(long), {})).name == f"{'F' * 100} {'L' * 100} - Engagement"
     longer = replace(long, client_name_f="F" * 300)
-    assert len(open_engagement(plan(longer), {}).body.name) == 255
+    assert len(body(open_engagement(plan(longer), {})).name) == 255
 
 
 def test_a_flow_says_the_same_each_time_it_is_asked():
     carried = plan(proposal())
     assert open_engagement(carried, {}) == open_engagement(carried, {})
-    assert place_order(carried, {}).body == place_order(carried, {}).body
+    assert body(place_order(carried, {})) == body(place_order(carried, {}))
 
 
 def test_identity_is_asked_only_when_the_client_is_not_known():

@@ -29,7 +29,7 @@ from shared.database import Tx
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging import topology
-from shared.messaging.orchestrator import Run
+from shared.messaging.journal import Run
 from shared.messaging.outbox import event
 from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
 from shared.web.actor import Actor

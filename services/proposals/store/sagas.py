@@ -12,7 +12,7 @@ from services.proposals.model import Plan
 from services.proposals.store.signing import LEASE_SECONDS, PlanRow, plan_of
 from shared.contracts.reply import Reply
 from shared.database import Tx
-from shared.messaging.orchestrator import Mark, Outcome, Run
+from shared.messaging.journal import Mark, Outcome, Run
 from shared.messaging.saga import Progress, SagaStatus
 
 CLAIM = """

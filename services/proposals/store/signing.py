@@ -12,7 +12,7 @@ import msgspec
 
 from services.proposals.model import Ids, Plan, Proposal, Signature
 from shared.database import Tx
-from shared.messaging.orchestrator import Run
+from shared.messaging.journal import Run
 from shared.messaging.outbox import Event
 from shared.web.idempotency import Key
 
