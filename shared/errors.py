@@ -43,3 +43,24 @@ class RefersToNothing(DomainError):
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(f"The request refers to a {what} that does not exist.", {field: [f"There is no such {what}."]})
+
+
+class Stale(DomainError):
+    """The resource is not at the version that the caller's `If-Match` names."""
+
+    def __init__(self) -> None:
+        super().__init__("The resource has changed since it was read; read it again.")
+
+
+class KeyInUse(StateForbids):
+    """The first request under this Idempotency-Key is still running."""
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still running.")
+
+
+class KeyReused(DomainError):
+    """The Idempotency-Key was used before, with another request."""
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key was used before, with another method, path or body.")

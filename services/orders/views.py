@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.orders.model import Order
+from services.orders.model import Client, Order
 from shared.money import spell_money
 
 
@@ -58,21 +58,12 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view(order: Order) -> OrderView:
-    client = order.client
     return OrderView(
         id=order.id,
         org_id=order.org_id,
         number=order.number,
-        user_id=client.id,
-        client=ClientOfOrder(
-            id=client.id,
-            name=f"{client.name_f} {client.name_l}",
-            name_f=client.name_f,
-            name_l=client.name_l,
-            email=client.email,
-            company=client.company,
-            phone=client.phone,
-        ),
+        user_id=order.client.id,
+        client=_client(order.client),
         engagement_id=order.engagement_id,
         status=order.status.label,
         status_id=order.status.value,
@@ -91,4 +82,16 @@ def view(order: Order) -> OrderView:
         date_started=order.date_started,
         date_completed=order.date_completed,
         date_due=order.date_due,
+    )
+
+
+def _client(client: Client) -> ClientOfOrder:
+    return ClientOfOrder(
+        id=client.id,
+        name=f"{client.name_f} {client.name_l}",
+        name_f=client.name_f,
+        name_l=client.name_l,
+        email=client.email,
+        company=client.company,
+        phone=client.phone,
     )

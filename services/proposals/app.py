@@ -10,7 +10,6 @@ from litestar import Litestar
 from services.proposals.http.proposals import ProposalController
 from services.proposals.http.signing import SignController
 from services.proposals.messages import FILTERS, HANDLERS
-from services.proposals.model import KeyReused
 from services.proposals.settings import ProposalSettings
 from services.proposals.sign_desk import SignDesk, SignJournal
 from services.proposals.sign_flow import SIGN_FLOW
@@ -19,12 +18,8 @@ from shared.messaging.bus import Bus
 from shared.messaging.messenger import Messenger
 from shared.messaging.orchestrator import Orchestrator
 from shared.web.app import run_process, service_app
-from shared.web.problems import Kind
 
 NAME = "proposals"
-PROBLEMS: dict[type[Exception], Kind] = {
-    KeyReused: Kind(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
-}
 
 
 def create_app(config: ProposalSettings) -> Litestar:
@@ -60,7 +55,7 @@ def create_app(config: ProposalSettings) -> Litestar:
         state={"database": database},
         dependencies={"database": database, "desk": desk},
         probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds=PROBLEMS,
+        problem_kinds={},
         lifespan=[lifespan],
     )
 

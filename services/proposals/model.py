@@ -122,10 +122,6 @@ class SignatureRefused(StateForbids):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
-class KeyReused(Exception):
-    """The Idempotency-Key was used before with another request."""
-
-
 def total_of(prices: Sequence[Decimal]) -> Decimal:
     """The exact sum. Raises InvalidInput when it has more than 10 digits before the point."""
     total = sum(prices, Decimal("0.00"))

@@ -17,7 +17,7 @@ from services.proposals.store import signing as store
 from services.proposals.views import SignReport
 from shared import clock, telemetry
 from shared.database import CommitUnknown, Database, DatabaseAway, UniqueViolated
-from shared.errors import StateForbids
+from shared.errors import KeyInUse
 from shared.failpoints import failpoint
 from shared.messaging.journal import Outcome, Run
 from shared.messaging.orchestrator import Orchestrator
@@ -27,13 +27,6 @@ from shared.web.idempotency import REPLAYED, Key
 
 T1_TRIES: Final = 40
 T1_WAIT_SECONDS: Final = 0.25
-
-
-class KeyInUse(StateForbids):
-    """The first request under this Idempotency-Key is still running."""
-
-    def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key is still running.")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

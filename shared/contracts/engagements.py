@@ -52,7 +52,7 @@ class CancelEngagement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngagementState(msgspec.Struct, frozen=True, kw_only=True):
-    """An engagement as others keep it (events `engagement.opened`, `.changed`, `.cancelled`)."""
+    """An engagement as others keep it (events `engagement.opened`, `.changed`, `.cancelled`, question `engagement`)."""
 
     org_id: UUID
     id: UUID
@@ -65,7 +65,7 @@ class EngagementState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectState(msgspec.Struct, frozen=True, kw_only=True):
-    """A project as others keep it (events `project.opened`, `.changed`, `.cancelled`, question `project`)."""
+    """A project as others keep it (events `project.opened`, `.changed`, `.deleted`, `.cancelled`; a question)."""
 
     org_id: UUID
     id: UUID
@@ -74,3 +74,17 @@ class ProjectState(msgspec.Struct, frozen=True, kw_only=True):
     client_id: UUID
     name: str
     is_deleted: bool = False
+
+
+class ProjectQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.engagements.project`: what is this project? Answered with a ProjectState, or null when there is none."""
+
+    org_id: UUID
+    id: UUID
+
+
+class EngagementQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.engagements.engagement`: what is this engagement? Answered with an EngagementState, or null."""
+
+    org_id: UUID
+    id: UUID

@@ -36,6 +36,44 @@ class ClientQuestion(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
 
 
+class UserState(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of staff as others keep them (event `user.changed`, question `ask.identity.user`)."""
+
+    org_id: UUID
+    id: UUID
+    version: int
+    name_f: str
+    name_l: str
+    email: str
+    is_enabled: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.name_f} {self.name_l}"
+
+
+class UserQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.identity.user`: who is this member of staff? Answered with a UserState, or null when there is none."""
+
+    org_id: UUID
+    id: UUID
+
+
+class CloseClient(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.engagements.close-client`, `ask.orders.close-client`: let nothing new hang on this client, and count.
+
+    `client` is the state to keep (`is_closed`), under the client's row lock. Answered with a ClientClosed.
+    """
+
+    client: ClientState
+
+
+class ClientClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many things of the asked service hang on the client: engagements or orders, the deleted ones not counted."""
+
+    count: int
+
+
 class EnsureClient(msgspec.Struct, frozen=True, kw_only=True):
     """Command `ensure-client`: the client with this e-mail; made with `client_id` if the organisation has none."""
 

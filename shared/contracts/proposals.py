@@ -34,3 +34,10 @@ class TemplateState(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     currency: str
     is_deleted: bool = False
+
+
+class TemplateQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.proposals.template`: what is this service template? Answered with a TemplateState, or null."""
+
+    org_id: UUID
+    id: UUID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import nats.aio.client
 import nats.errors
@@ -18,6 +18,7 @@ from shared.telemetry import log
 
 RECONNECT_WAIT_SECONDS = 0.05
 PUBLISH_TIMEOUT_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 0.5
 
 _log = log(__name__)
 
@@ -68,6 +69,19 @@ class Incoming:
         await self._message.term()
 
 
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel the tasks until they are gone.
+
+    Once is not enough: `asyncio.wait_for`, which nats-py stands on, can lose a cancellation that meets its result
+    (https://github.com/python/cpython/issues/86296).
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_SECONDS)
+
+
 Hearer = Callable[[Incoming], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
 
@@ -103,8 +117,7 @@ class Bus:
     async def close(self) -> None:
         """Say what has been said but not sent, then go."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await end([self._running])
         if self._client.is_connected:
             await self._client.flush()
         await self._client.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.messaging import topology
-from shared.messaging.bus import Bus, Incoming
+from shared.messaging.bus import Bus, Incoming, end
 from shared.messaging.consumer import Consumer, Handlers
 from shared.messaging.durability import warn_if_lazy
 from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
@@ -78,9 +78,7 @@ class Messenger:
         finally:
             await self._bus.stop_hearing()
             await self._consumer.drain()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await self._bus.close()
 
     async def _listen(self) -> None:

@@ -70,7 +70,14 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 TRAFFIC: Final[dict[str, Traffic]] = {
     "gateway": Traffic(hears=("evt.*.credential.revoked",)),
     "identity": Traffic(
-        says=("evt.*.client.*", "evt.*.user.*", "evt.*.credential.revoked", "rep.>"),
+        says=(
+            "evt.*.client.*",
+            "evt.*.user.*",
+            "evt.*.credential.revoked",
+            "rep.>",
+            "ask.engagements.close-client",
+            "ask.orders.close-client",
+        ),
         hears=("ask.identity.*",),
         consumes=(COMMANDS,),
         keeps=(COMMANDS, EVENTS),
@@ -104,7 +111,13 @@ TRAFFIC: Final[dict[str, Traffic]] = {
         keeps=(COMMANDS, EVENTS),
     ),
     "orders": Traffic(
-        says=("evt.*.order.*", "rep.>", "ask.identity.client", "ask.proposals.template"),
+        says=(
+            "evt.*.order.*",
+            "rep.>",
+            "ask.identity.*",
+            "ask.proposals.template",
+            "ask.engagements.engagement",
+        ),
         hears=("ask.orders.*",),
         consumes=(COMMANDS, EVENTS),
         keeps=(COMMANDS, EVENTS),

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import uvicorn
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from shared import clock, failpoints, telemetry
 from shared.ids import new_id
 from shared.settings import ProcessSettings, ServiceSettings, load
-from shared.web import problems
+from shared.web import idempotency, problems
 from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
 from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.health import Probe, health_routes
@@ -106,10 +106,14 @@ def request_id_of(told: str | None) -> str:
     return told if told and _SANE_REQUEST_ID.fullmatch(told) else str(new_id())
 
 
-async def _before_request(request: Request[Any, Any, Any]) -> None:
+async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | None:
     telemetry.request_id.set(request_id_of(request.headers.get("x-request-id")))
     telemetry.begin_trace(request.headers.get("traceparent"))
     await refuse_unknown_parameters(request)
+    actor: Actor | None = request.state.get("actor")
+    if actor is None or idempotency.HEADER not in request.headers:
+        return None
+    return await idempotency.replay(request, request.app.state.database, actor.org_id)
 
 
 def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

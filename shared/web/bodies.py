@@ -44,8 +44,12 @@ class JsonRequest(Request[Any, Any, Any]):
     it is not, that is what a request with a bad body is told (404 comes before 415 and 400).
     """
 
+    async def raw_body(self) -> bytes:
+        """The body as it came, if any."""
+        return await super().body()
+
     async def body(self) -> bytes:
-        """The raw body. Raises InvalidInput (400) when the handler requires one and there is none."""
+        """The body. Raises InvalidInput (400) when the handler requires one and there is none."""
         body = await super().body()
         field = self.route_handler.parsed_data_field
         if not body and field is not None and not field.is_optional:

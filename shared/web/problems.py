@@ -10,7 +10,17 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from shared.database.errors import DatabaseAway, DatabaseBusy
-from shared.errors import DomainError, Forbidden, InvalidInput, NotFound, RefersToNothing, StateForbids
+from shared.errors import (
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    KeyReused,
+    NotFound,
+    RefersToNothing,
+    Stale,
+    StateForbids,
+)
+from shared.messaging.bus import BrokerAway
 from shared.telemetry import log
 from shared.web.actor import UntrustedIdentity
 
@@ -49,6 +59,7 @@ STALE = Kind(412, "precondition-failed", "The resource has changed")
 TOO_LARGE = Kind(413, "body-too-large", "The body is too large")
 NOT_JSON = Kind(415, "unsupported-media-type", "The body must be JSON")
 UNPROCESSABLE = Kind(422, "unknown-reference", "The request refers to something that does not exist")
+KEY_REUSED = Kind(422, "idempotency-key-reused", "The Idempotency-Key was used for another request")
 RATE_LIMITED = Kind(429, "rate-limited", "Too many requests")
 BROKEN = Kind(500, "internal-error", "Something went wrong on our side")
 AWAY = Kind(503, "service-unavailable", "The service is temporarily unavailable")
@@ -66,6 +77,9 @@ _BY_ERROR: dict[type[Exception], Kind] = {
     UntrustedIdentity: UNAUTHENTICATED,
     DatabaseAway: AWAY,
     DatabaseBusy: AWAY,
+    BrokerAway: AWAY,
+    Stale: STALE,
+    KeyReused: KEY_REUSED,
 }
 _DETAILS = {
     404: "There is nothing at this path.",

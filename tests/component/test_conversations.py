@@ -60,8 +60,14 @@ def staff() -> Actor:
 
 
 def project_of(org: UUID, **changes: Any) -> ProjectState:
-    fields = {"id": new_id(), "version": 1, "engagement_id": new_id(), "client_id": new_id(), "name": "SEO"}
-    return ProjectState(**{"org_id": org} | fields | changes)
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "version": 1,
+        "engagement_id": new_id(),
+        "client_id": new_id(),
+        "name": "SEO",
+    }
+    return ProjectState(**fields | {"org_id": org} | changes)
 
 
 async def tells(orchestrator: Orchestrator, database: Database, what: str, project: ProjectState) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -347,7 +349,7 @@ async def test_an_older_word_about_a_client_or_a_template_is_dropped(
         told = replace(client, version=version, name_f=f"Version {version}")
         await orchestrator.tell(topology.event_subject(org, "client", "changed"), "client.changed.v1", told)
         state = TemplateState(
-            org_id=org, id=template, version=version, name=f"Version {version}", price=0, currency="USD"
+            org_id=org, id=template, version=version, name=f"Version {version}", price=Decimal(0), currency="USD"
         )
         await orchestrator.tell(topology.event_subject(org, "template", "changed"), "template.changed.v1", state)
 
@@ -483,13 +485,13 @@ SORTS = [
 async def test_pages_in_every_order_neither_overlap_nor_skip(
     service: Service, crowd: Actor, path: str, field: str, direction: str
 ):
-    seen: list[dict] = []
+    seen: list[dict[str, Any]] = []
     link: str | None = f"/api/{path}?limit=3&sort={field}:{direction}"
     while link:
         answer = await service.call(crowd, "GET", link)
         seen += answer.json()["data"]
         link = answer.json()["links"]["next"]
-    assert len(seen) == answer.json()["meta"]["total"] == len({item["id"] for item in seen})
+    assert len(seen) == len({item["id"] for item in seen}) == (7 if path == "engagements" else 21)
     number = {"status": "status_id", "phase": "phase_id"}.get(field, field)
     ascending_ids = sorted(seen, key=lambda item: item["id"])
     assert seen == sorted(ascending_ids, key=lambda item: item[number], reverse=direction == "desc")

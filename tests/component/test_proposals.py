@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -202,3 +203,65 @@ async def test_a_missing_proposal_is_told_before_a_bad_body_or_media_type(servic
     assert plain.status_code == 415
     json = {"content-type": "application/json"}
     assert (await service.call(staff, "POST", path, content=b"{", headers=json)).status_code == 400
+
+
+async def test_the_same_key_writes_one_proposal_and_is_answered_the_same(service: Service):
+    staff = actors.admin()
+    key = {"idempotency-key": "one"}
+    first = await service.call(staff, "POST", "/api/proposals", json=proposal_body(), headers=key)
+    again = await service.call(staff, "POST", "/api/proposals", json=proposal_body(), headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["etag"] == first.headers["etag"]
+    assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (None, "true")
+    assert (await service.call(staff, "GET", "/api/proposals")).json()["meta"]["total"] == 1
+
+
+async def test_concurrent_requests_under_one_key_have_one_effect(service: Service):
+    staff = actors.admin()
+    key = {"idempotency-key": "one"}
+    answers = await asyncio.gather(
+        *(service.call(staff, "POST", "/api/proposals", json=proposal_body(), headers=key) for _ in range(8))
+    )
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert (await service.call(staff, "GET", "/api/proposals")).json()["meta"]["total"] == 1
+
+
+async def test_a_refusal_is_kept_under_its_key(service: Service):
+    staff = actors.admin()
+    sent = await sent_proposal(service, staff)
+    path, key = f"/api/proposals/{sent}/send", {"idempotency-key": "k"}
+    first = await service.call(staff, "POST", path, headers=key)
+    again = await service.call(staff, "POST", path, headers=key)
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert again.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_same_key_with_another_body_or_path_is_refused(service: Service):
+    staff = actors.admin()
+    key = {"idempotency-key": "k"}
+    await service.call(staff, "POST", "/api/proposals", json=proposal_body(), headers=key)
+    other = await service.call(staff, "POST", "/api/proposals", json=proposal_body(notes="x"), headers=key)
+    assert other.status_code == 422
+    strangers = await service.call(actors.admin(), "POST", "/api/proposals", json=proposal_body(), headers=key)
+    assert strangers.status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", '""', "a" * 256, "nul\x7f"])
+async def test_a_key_that_is_none_is_refused(service: Service, key: str):
+    answer = await service.call(
+        actors.admin(), "POST", "/api/proposals", json=proposal_body(), headers={"idempotency-key": key}
+    )
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["Idempotency-Key"]
+
+
+async def test_what_the_caller_has_already_is_not_sent_again(service: Service):
+    staff = actors.admin()
+    written = await service.call(staff, "POST", "/api/proposals", json=proposal_body())
+    path, tag = f"/api/proposals/{written.json()['id']}", written.headers["etag"]
+    same = await service.call(staff, "GET", path, headers={"if-none-match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    await service.call(staff, "POST", f"{path}/send")
+    assert (await service.call(staff, "GET", path, headers={"if-none-match": tag})).status_code == 200

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -190,6 +190,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from([*Body.__struct_fields__, *Line.__struct_fields__, "unknown"])
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(FIELDS, JSON | st.lists(st.dictionaries(FIELDS, JSON)), max_size=6))
 def test_any_object_is_decoded_or_refused_with_its_fields_named(value: dict[str, Any]):
     errors = _errors_if_any(json.dumps(value).encode(), Body)

@@ -16,20 +16,25 @@ class Sent(Request[Any, Any, Any]):
 
     arrived = b"{}"
 
-    async def body(self) -> bytes:
+    async def raw_body(self) -> bytes:
         return self.arrived
 
 
 async def key(told: str | None, *, method: str = "POST", path: str = "/api/orders", body: bytes = b"{}") -> Key | None:
     """The key of a request that says so."""
     headers = [] if told is None else [(b"idempotency-key", told.encode("latin-1"))]
-    scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
+    scope: Any = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
     request = type("SentNow", (Sent,), {"arrived": body})(scope)
     return await key_of(request)
 
 
 async def test_a_request_without_the_header_has_no_key():
     assert await key(None) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_only_a_post_has_a_key(method: str):
+    assert await key("k", method=method) is None
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,6 @@ async def test_another_key_is_refused_by_name(told: str):
 async def test_the_same_request_has_the_same_fingerprint_and_another_has_another():
     first, again = await key("k"), await key('"k"')
     assert first == again
-    others = [await key("k", method="PUT"), await key("k", path="/api/clients"), await key("k", body=b"{ }")]
+    others = [await key("k", path="/api/clients"), await key("k", body=b"{ }"), await key("k", body=b"")]
     assert first not in others
     assert len({other.fingerprint for other in others if other}) == 3

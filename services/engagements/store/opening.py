@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.engagements.model import Client, Engagement, EngagementStatus, Project
+from services.engagements.model import Engagement, EngagementStatus, Project
 from shared.database import Tx
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
@@ -102,26 +103,36 @@ async def open_once(
     events: Sequence[Event],
 ) -> bytes:
     """Write all of it and keep `opened` as the reply, or `refused`; a duplicate gets what was kept."""
-    client: Client = engagement.client
     claim = await tx.row(
         _Claim,
         OPEN,
-        client.id,
-        engagement.org_id,
-        client_version,
-        client.name_f,
-        client.name_l,
-        client.email,
-        delivery.key,
-        delivery.id,
-        refused,
-        opened,
-        engagement.id,
-        engagement.proposal_id,
-        engagement.name,
-        engagement.status,
-        engagement.created_at,
+        *_client(engagement, client_version),
+        *(delivery.key, delivery.id, refused, opened),
+        *_engagement(engagement),
         saga,
+        *_projects(projects),
+        *_events(events),
+    )
+    assert claim is not None  # the upserts always return their row
+    if claim.is_opened:
+        tx.said.extend(events)
+    return claim.reply
+
+
+def _client(engagement: Engagement, version: int) -> tuple[Any, ...]:
+    """$1 to $6."""
+    client = engagement.client
+    return client.id, engagement.org_id, version, client.name_f, client.name_l, client.email
+
+
+def _engagement(engagement: Engagement) -> tuple[Any, ...]:
+    """$11 to $15."""
+    return engagement.id, engagement.proposal_id, engagement.name, engagement.status, engagement.created_at
+
+
+def _projects(projects: Sequence[Project]) -> tuple[Any, ...]:
+    """$17 to $23: all begin in one status and phase."""
+    return (
         [project.service.id if project.service else None for project in projects],
         [project.service.name if project.service else None for project in projects],
         projects[0].status,
@@ -129,16 +140,18 @@ async def open_once(
         [project.id for project in projects],
         [project.name for project in projects],
         [project.description for project in projects],
+    )
+
+
+def _events(events: Sequence[Event]) -> tuple[Any, ...]:
+    """$24 to $28: all are of one trace."""
+    return (
         events[0].traceparent,
         [event.id for event in events],
         [event.subject for event in events],
         [event.type for event in events],
         [event.body for event in events],
     )
-    assert claim is not None  # the upserts always return their row
-    if claim.is_opened:
-        tx.said.extend(events)
-    return claim.reply
 
 
 async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:

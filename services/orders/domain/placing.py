@@ -7,6 +7,7 @@ import msgspec
 from services.orders import views
 from services.orders.model import Client, Order, OrderStatus, draw_number
 from services.orders.store import placing
+from shared.contracts.identity import ClientState
 from shared.contracts.orders import CancelOrder, OrderPlaced, OrderState, PlaceOrder
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Tx
@@ -70,21 +71,24 @@ async def cancel_order(tx: Tx, command: CancelOrder, delivery: Delivery) -> byte
     return reply
 
 
+def _client(client: ClientState) -> Client:
+    return Client(
+        id=client.id,
+        name_f=client.name_f,
+        name_l=client.name_l,
+        email=client.email,
+        company=client.company,
+        phone=client.phone,
+    )
+
+
 def _order(command: PlaceOrder, number: str) -> Order:
-    client = command.client
     return Order(
         id=command.order_id,
         org_id=command.org_id,
         version=1,
         number=number,
-        client=Client(
-            id=client.id,
-            name_f=client.name_f,
-            name_l=client.name_l,
-            email=client.email,
-            company=client.company,
-            phone=client.phone,
-        ),
+        client=_client(command.client),
         engagement_id=command.engagement_id,
         proposal_id=command.proposal_id,
         status=OrderStatus.UNPAID,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -88,41 +89,15 @@ async def place_once(
 
     Raises NumberTaken.
     """
-    client = order.client
     try:
         claim = await tx.row(
             _Claim,
             PLACE,
-            client.id,
-            order.org_id,
-            client_version,
-            client.name_f,
-            client.name_l,
-            client.email,
-            client.company,
-            client.phone,
-            delivery.key,
-            delivery.id,
-            refused,
-            placed,
-            order.id,
-            order.number,
-            order.engagement_id,
-            order.proposal_id,
-            order.status,
-            order.price,
-            order.currency,
-            order.quantity,
-            order.service,
-            order.service_id,
-            order.metadata,
-            order.created_at,
+            *_client(order, client_version),
+            *(delivery.key, delivery.id, refused, placed),
+            *_order(order),
             saga,
-            told.id,
-            told.subject,
-            told.type,
-            told.body,
-            told.traceparent,
+            *(told.id, told.subject, told.type, told.body, told.traceparent),
         )
     except UniqueViolated as error:
         if error.constraint == "order_number":
@@ -132,6 +107,24 @@ async def place_once(
     if claim.is_placed:
         tx.said.append(told)
     return claim.reply
+
+
+def _client(order: Order, version: int) -> tuple[Any, ...]:
+    """$1 to $8."""
+    client = order.client
+    return (
+        *(client.id, order.org_id, version),
+        *(client.name_f, client.name_l, client.email, client.company, client.phone),
+    )
+
+
+def _order(order: Order) -> tuple[Any, ...]:
+    """$13 to $24."""
+    return (
+        *(order.id, order.number, order.engagement_id, order.proposal_id, order.status),
+        *(order.price, order.currency, order.quantity),
+        *(order.service, order.service_id, order.metadata, order.created_at),
+    )
 
 
 async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:

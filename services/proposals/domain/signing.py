@@ -11,7 +11,6 @@ from services.proposals import views
 from services.proposals.domain.proposals import reader
 from services.proposals.model import (
     Ids,
-    KeyReused,
     Plan,
     Proposal,
     ProposalNotSignable,
@@ -26,7 +25,7 @@ from shared.contracts.engagements import EngagementOpened
 from shared.contracts.orders import OrderPlaced
 from shared.contracts.proposals import ProposalSigned
 from shared.database import Tx
-from shared.errors import NotFound
+from shared.errors import KeyReused, NotFound
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.journal import Run

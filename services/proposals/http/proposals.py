@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, Response, get, post
 
 from services.proposals import views
 from services.proposals.domain import proposals
@@ -12,8 +12,11 @@ from services.proposals.http.bodies import ProposalBody
 from services.proposals.model import ProposalStatus
 from services.proposals.views import ProposalSummary, ProposalView
 from shared import clock
+from shared.database import Tx
 from shared.ids import parse_id
+from shared.web.answers import single
 from shared.web.guards import staff_only
+from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_number, listing, page_query
 
@@ -49,21 +52,33 @@ class ProposalController(Controller):
         return listing(request, query, found, lambda proposal: views.summary(proposal, at))
 
     @post(summary="Write a proposal: a Draft", guards=[staff_only])
-    async def create(self, actor: Asker, database: Db, data: JSONBody[ProposalBody]) -> ProposalView:
+    async def create(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[ProposalBody]
+    ) -> Response[ProposalView]:
         at = clock.now()
-        async with database.transaction(actor.org_id) as tx:
+
+        async def effect(tx: Tx) -> Response[ProposalView]:
             proposal = await proposals.create(tx, actor, data.proposal(), at)
-        return views.view(proposal, at)
+            return single(request, views.view(proposal, at), proposal.version, status=201)
+
+        return await once(request, database, actor.org_id, effect)
 
     @get("/{proposal_id:str}", summary="Retrieve a proposal with its items")
-    async def retrieve(self, actor: Asker, database: Db, proposal_id: IdInPath) -> ProposalView:
+    async def retrieve(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
+    ) -> Response[ProposalView]:
         async with database.transaction(actor.org_id) as tx:
             proposal = await proposals.retrieve(tx, actor, parse_id(proposal_id))
-        return views.view(proposal, clock.now())
+        return single(request, views.view(proposal, clock.now()), proposal.version)
 
     @post("/{proposal_id:str}/send", summary="Send a Draft to its client", guards=[staff_only], status_code=200)
-    async def send(self, actor: Asker, database: Db, proposal_id: IdInPath) -> ProposalView:
+    async def send(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
+    ) -> Response[ProposalView]:
         at = clock.now()
-        async with database.transaction(actor.org_id) as tx:
+
+        async def effect(tx: Tx) -> Response[ProposalView]:
             proposal = await proposals.send(tx, actor, parse_id(proposal_id), at)
-        return views.view(proposal, at)
+            return single(request, views.view(proposal, at), proposal.version)
+
+        return await once(request, database, actor.org_id, effect)

@@ -74,6 +74,7 @@ create table idempotency_keys (
   saga_id uuid,
   status smallint,
   headers jsonb,
+  media_type text,
   body bytea,
   created_at timestamptz not null default now(),
   primary key (org_id, key)

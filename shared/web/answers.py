@@ -1,0 +1,47 @@
+"""Answers with a single resource: as bytes, with its ETag; and what `If-Match` and `If-None-Match` ask of them.
+
+An ETag is `"<version>.<digest>"`: the version is the resource's own, the digest is of what the caller sees. So
+`If-Match` (RFC 9110, 13.1.1) asks whether the resource is still that version, whatever hangs on it, and
+`If-None-Match` whether the caller would see the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from shared.errors import Stale
+
+
+def single(request: Request[Any, Any, Any], view: msgspec.Struct, version: int, *, status: int = 200) -> Response[Any]:
+    """The answer with one resource; 304 without a body when the caller of a GET has it already."""
+    body = msgspec.json.encode(view)
+    tag = etag(version, body)
+    if request.method == "GET" and _names(request.headers.get("if-none-match"), tag):
+        return Response(b"", status_code=304, headers={"etag": tag})
+    return Response(body, status_code=status, media_type="application/json", headers={"etag": tag})
+
+
+def etag(version: int, body: bytes) -> str:
+    """The ETag of a resource at `version` that the caller sees as `body`."""
+    return f'"{version}.{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+
+
+def require_match(request: Request[Any, Any, Any], version: int) -> None:
+    """Raises Stale when the request has an `If-Match` that names neither this version nor `*`."""
+    told = request.headers.get("if-match")
+    if told is None or told.strip() == "*":
+        return
+    versions = {tag.strip().strip('"').partition(".")[0] for tag in told.split(",")}
+    if str(version) not in versions:
+        raise Stale
+
+
+def _names(told: str | None, tag: str) -> bool:
+    """Whether `If-None-Match` names the tag; the comparison is the weak one."""
+    if told is None:
+        return False
+    return told.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in told.split(",")}
