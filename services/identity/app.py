@@ -19,7 +19,7 @@ from services.identity.token_use import TokenUse
 from shared.database import Database
 from shared.messaging.bus import Bus
 from shared.messaging.messenger import Messenger
-from shared.web.app import run_process, service_app
+from shared.web.app import Lifespan, run_process, service_app
 from shared.web.problems import RATE_LIMITED, UNAUTHENTICATED, Kind
 
 NAME = "identity"
@@ -47,13 +47,6 @@ def create_app(config: IdentitySettings) -> Litestar:
     passwords = Passwords(at_once=config.password_checks_at_once)
     token_use = TokenUse(database)
 
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await database.open()
-        async with messenger.running(token_use.run(), forget_for_ever(database)):
-            yield
-        await database.close()
-
     return service_app(
         NAME,
         config,
@@ -62,8 +55,19 @@ def create_app(config: IdentitySettings) -> Litestar:
         dependencies={"database": database, "config": config, "passwords": passwords, "token_use": token_use},
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds=PROBLEMS,
-        lifespan=[lifespan],
+        lifespan=[_life(database, messenger, token_use)],
     )
+
+
+def _life(database: Database, messenger: Messenger, token_use: TokenUse) -> Lifespan:
+    @asynccontextmanager
+    async def life(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        async with messenger.running(token_use.run(), forget_for_ever(database)):
+            yield
+        await database.close()
+
+    return life
 
 
 def run() -> None:

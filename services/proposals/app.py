@@ -10,6 +10,7 @@ from litestar import Litestar
 from services.proposals.http.proposals import ProposalController
 from services.proposals.http.signing import SignController
 from services.proposals.messages import FILTERS, HANDLERS
+from services.proposals.model import Plan
 from services.proposals.settings import ProposalSettings
 from services.proposals.sign_desk import SignDesk, SignJournal
 from services.proposals.sign_flow import SIGN_FLOW
@@ -17,7 +18,7 @@ from shared.database import Database
 from shared.messaging.bus import Bus
 from shared.messaging.messenger import Messenger
 from shared.messaging.orchestrator import Orchestrator
-from shared.web.app import run_process, service_app
+from shared.web.app import Lifespan, run_process, service_app
 
 NAME = "proposals"
 
@@ -38,16 +39,6 @@ def create_app(config: ProposalSettings) -> Litestar:
     )
     orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, SignJournal(database), bus)
     desk = SignDesk(database, orchestrator)
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await database.open()
-        await orchestrator.listen()
-        async with messenger.running(orchestrator.sweep()):
-            yield
-            await orchestrator.drain()
-        await database.close()
-
     return service_app(
         NAME,
         config,
@@ -56,8 +47,21 @@ def create_app(config: ProposalSettings) -> Litestar:
         dependencies={"database": database, "desk": desk},
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds={},
-        lifespan=[lifespan],
+        lifespan=[_life(database, messenger, orchestrator)],
     )
+
+
+def _life(database: Database, messenger: Messenger, orchestrator: Orchestrator[Plan]) -> Lifespan:
+    @asynccontextmanager
+    async def life(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        await orchestrator.listen()
+        async with messenger.running(orchestrator.sweep()):
+            yield
+            await orchestrator.drain()
+        await database.close()
+
+    return life
 
 
 def run() -> None:

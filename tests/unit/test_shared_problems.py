@@ -46,10 +46,10 @@ class Narrower(StateForbids):
         (DatabaseAway("gone"), 503),
         (CommitUnknown("gone"), 503),
         (DatabaseBusy("locked"), 503),
+        (BrokerAway("gone"), 503),
         (HTTPException(status_code=500), 500),
         (UniqueViolated("key"), 500),
         (RuntimeError("secret"), 500),
-        (BrokerAway("gone"), 500),
     ],
 )
 def test_every_error_has_its_status(error: Exception, status: int):

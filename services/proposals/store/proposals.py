@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -103,21 +104,7 @@ async def insert(tx: Tx, proposal: Proposal) -> None:
         proposal.valid_until,
         proposal.created_at,
     )
-    rows = [
-        (
-            proposal.id,
-            n,
-            item.id,
-            proposal.org_id,
-            item.name,
-            item.description,
-            item.price,
-            item.service_id,
-            item.created_at,
-        )
-        for n, item in enumerate(proposal.items)
-    ]
-    await tx.run_each(INSERT_ITEM, rows)
+    await tx.run_each(INSERT_ITEM, _item_rows(proposal))
 
 
 async def get(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -> Proposal | None:
@@ -159,6 +146,23 @@ async def page(
 async def templates_there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:
     """Those of `templates` that the organisation has."""
     return {row.id for row in await tx.rows(_Template, TEMPLATES_THERE, org, templates)}
+
+
+def _item_rows(proposal: Proposal) -> list[tuple[Any, ...]]:
+    return [
+        (
+            proposal.id,
+            position,
+            item.id,
+            proposal.org_id,
+            item.name,
+            item.description,
+            item.price,
+            item.service_id,
+            item.created_at,
+        )
+        for position, item in enumerate(proposal.items)
+    ]
 
 
 async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:
