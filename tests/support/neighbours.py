@@ -102,6 +102,7 @@ async def played(broker: Broker):
     neighbours = Neighbours(connection)
     await connection.subscribe("cmd.>", cb=neighbours.hear)
     await connection.flush()
+    await connection.flush()  # the first PING may pass a SUB that is still waiting to be written
     try:
         yield neighbours
     finally:
