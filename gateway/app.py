@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from litestar import Litestar
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.openapi.config import OpenAPIConfig
 
 from gateway.authentication import Identity
+from gateway.cors import Cors
 from gateway.credentials import Credentials
 from gateway.documents import Documents
 from gateway.door import Door
@@ -47,9 +49,20 @@ def create_app(told: GatewaySettings) -> Door:
         public_url=told.public_url,
         trusted_proxies=networks(told.trusted_proxies),
     )
+    running = _life(bus, hearing, credentials, upstreams)
+    own = _own_pages(upstreams, bus, running, server=told.public_url or "/")
+    return Door(
+        own,
+        credentials=credentials,
+        limiter=Limiter(told.rate_limit),
+        forwarding=forwarding,
+        cors=Cors(told.cors_origins),
+    )
 
+
+def _life(bus: Bus, hearing: Hearing, credentials: Credentials, upstreams: dict[Service, Upstream]) -> Lifespan:
     @asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
+    async def life(_: Litestar) -> AsyncIterator[None]:
         await listen(bus, hearing, credentials)
         await bus.open()
         yield
@@ -57,8 +70,7 @@ def create_app(told: GatewaySettings) -> Door:
         for upstream in upstreams.values():
             upstream.close()
 
-    own = _own_pages(upstreams, bus, running, server=told.public_url or "/")
-    return Door(own, credentials=credentials, limiter=Limiter(told.rate_limit), forwarding=forwarding)
+    return life
 
 
 def run() -> None:
@@ -78,6 +90,7 @@ def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, 
         exception_handlers={Exception: problems.answer},
         state=State({"problems": {ServiceAway: problems.AWAY}}),
         lifespan=[running],
+        compression_config=CompressionConfig(backend="gzip"),
         openapi_config=OpenAPIConfig(title="gateway", version=version(), path="/schema"),
         logging_config=None,
     )

@@ -11,9 +11,11 @@ from gateway import composition, refusals
 from gateway.answers import Answer, Headers
 from gateway.authentication import credential_in
 from gateway.call import Call, CallerGone, begin
+from gateway.compression import compressed
+from gateway.cors import Cors
 from gateway.credentials import Credentials
 from gateway.forwarding import Forwarding
-from gateway.limiter import Limiter
+from gateway.limiter import BURST, Limiter
 from gateway.refusals import (
     NoSuchPath,
     RateLimited,
@@ -34,17 +36,23 @@ _log = log(__name__)
 class Door:
     """The ASGI application: the gateway's own pages are a Litestar application behind it, all else is forwarded."""
 
-    def __init__(self, own: ASGIApp, *, credentials: Credentials, limiter: Limiter, forwarding: Forwarding) -> None:
+    def __init__(
+        self, own: ASGIApp, *, credentials: Credentials, limiter: Limiter, forwarding: Forwarding, cors: Cors
+    ) -> None:
         self._own = own
         self._credentials = credentials
         self._limiter = limiter
         self._forwarding = forwarding
+        self._cors = cors
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._own(scope, receive, send)
             return
         call = begin(scope)
+        if (preflight := self._cors.preflight(call.method, call.named)) is not None:
+            await _deliver(preflight, self._always_said(call), send)
+            return
         try:
             await self._admit(call)
             if is_own(call.path):
@@ -59,7 +67,19 @@ class Door:
         except Exception as error:  # noqa: BLE001 # the outermost edge: whatever it is becomes a problem
             _log.exception("request failed", method=call.method, path=call.path)
             answer = refusals.answer(error, path=call.path)
-        await _deliver(answer, call, send)
+        answer = compressed(answer, call.named.get(b"accept-encoding", b""))
+        await _deliver(answer, self._always_said(call), send)
+
+    def _always_said(self, call: Call) -> Headers:
+        """What every answer to this call carries."""
+        said = [(b"x-request-id", call.request_id.encode()), _NOT_SNIFFED, *self._cors.headers(call.named)]
+        if call.caller is not None and self._limiter.most:
+            left, seconds = self._limiter.left(call.caller.credential_id, at=monotonic())
+            said += [
+                (b"ratelimit-policy", b'"credential";q=%d;w=%d' % (self._limiter.most, BURST)),
+                (b"ratelimit", b'"credential";r=%d;t=%d' % (left, seconds)),
+            ]
+        return said
 
     async def _admit(self, call: Call) -> None:
         """Raises Unauthenticated, RateLimited, ServiceAway."""
@@ -68,10 +88,10 @@ class Door:
         caller = await self._credentials.caller_of(credential_in(call), at=call.at)
         if caller is None:
             raise Unauthenticated
+        call.caller = caller
         wait_seconds = self._limiter.take(caller.credential_id, at=monotonic())
         if wait_seconds:
             raise RateLimited(wait_seconds)
-        call.caller = caller
 
     async def _answered(self, call: Call) -> Answer:
         service = owner_of(call.path)
@@ -88,7 +108,7 @@ class Door:
     async def _own_page(self, call: Call, receive: Receive, send: Send) -> None:
         async def signed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _signed(list(message["headers"]), call)
+                message["headers"] = _signed(list(message["headers"]), self._always_said(call))
             await send(message)
 
         # A HEAD is a GET whose body the server leaves out.
@@ -102,9 +122,9 @@ def _refused(call: Call, refusal: Refusal) -> Answer:
     return refusals.answer(refusal, path=call.path)
 
 
-async def _deliver(answer: Answer, call: Call, send: Send) -> None:
+async def _deliver(answer: Answer, said: Headers, send: Send) -> None:
     """Send the answer; one that breaks off half way is left incomplete, so that the caller cannot take it for whole."""
-    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(answer.headers, call)})
+    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(answer.headers, said)})
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         return
@@ -113,14 +133,14 @@ async def _deliver(answer: Answer, call: Call, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except ConnectionLost as error:
-        _log.warning("answer broke off", method=call.method, path=call.path, cause=str(error))
+        _log.warning("answer broke off", cause=str(error))
     finally:
         answer.body.abandon()
 
 
-def _signed(headers: Headers, call: Call) -> Headers:
+def _signed(headers: Headers, said: Headers) -> Headers:
     """With what every answer carries."""
-    headers = [*headers, (b"x-request-id", call.request_id.encode()), _NOT_SNIFFED]
+    headers = [*headers, *said]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_NOT_STORED)
     return headers

@@ -5,6 +5,7 @@ That form is the generic cell rate algorithm (ITU-T I.371): the same answers as 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
@@ -20,6 +21,8 @@ class Limiter:
         self._interval = 1 / rate if rate else 0.0
         self._slack = max(0.0, BURST - self._interval) if rate else 0.0
         self._capacity = capacity
+        self.most = int(rate * BURST)
+        """How many requests may come at once; 0 when there is no limit."""
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def take(self, key: Hashable, *, at: float) -> float:
@@ -35,3 +38,8 @@ class Limiter:
         while len(self._full_at) > self._capacity:
             self._full_at.popitem(last=False)
         return 0.0
+
+    def left(self, key: Hashable, *, at: float) -> tuple[int, int]:
+        """How many requests may come now, and in how many seconds it will be `most` again."""
+        used_seconds = max(self._full_at.get(key, at) - at, 0.0)
+        return max(0, int((BURST - used_seconds) / self._interval)), math.ceil(used_seconds)

@@ -38,6 +38,10 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
             description="The API's own address in absolute links; what the request says (`Host`) when not set.",
         ),
     ] = ""
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins whose pages may call, as `https://app.example`, comma-separated; `*` is any."),
+    ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(description="Networks (CIDR) whose `X-Forwarded-For` names the caller's address, comma-separated."),
