@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
 
@@ -15,19 +16,31 @@ _RESERVED = frozenset({"self", "request", "data", "body", "headers", "cookies", 
 
 
 async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """Litestar's `before_request` hook. Raises InvalidInput naming every parameter that the call does not have."""
+    """Part of Litestar's `before_request` hook.
+
+    Raises InvalidInput naming every parameter that the call does not have or that is given twice; beside those, every
+    one that cannot be read (of these alone, Litestar tells).
+    """
     if not request.scope["query_string"]:
         return
+    given = request.query_params
     known = _parameters(request.route_handler)
-    unknown = {name: ["There is no such parameter."] for name in request.query_params if name not in known}
-    repeated = {
-        name: ["This parameter may be given once."]
-        for name in request.query_params
-        if name in known and len(request.query_params.getall(name)) > 1
-    }
-    if unknown or repeated:
+    errors = {name: ["There is no such parameter."] for name in given if name not in known}
+    errors |= {name: ["This parameter may be given once."] for name in given if len(given.getall(name)) > 1}
+    if errors:
         await look_for_resource(request)
-        raise InvalidInput(unknown | repeated)
+        raise InvalidInput(_unreadable(request) | errors)
+
+
+def _unreadable(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
+    errors = {}
+    for field in msgspec.structs.fields(request.route_handler.signature_model):
+        if field.name in request.query_params:
+            try:
+                msgspec.convert(request.query_params[field.name], field.type, strict=False)
+            except msgspec.ValidationError as error:
+                errors[field.name] = [f"{error}."]
+    return errors
 
 
 @lru_cache(maxsize=1024)

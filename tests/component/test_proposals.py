@@ -183,6 +183,7 @@ async def test_pages_neither_overlap_nor_skip(service: Service):
         ("sort=created_at", {"sort"}),
         ("status=9", {"status"}),
         ("colour=red", {"colour"}),
+        ("colour=red&page=0&limit=x", {"colour", "page", "limit"}),
         ("page=1&page=2", {"page"}),
     ],
 )
