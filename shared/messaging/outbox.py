@@ -20,6 +20,8 @@ from shared.messaging.envelope import Envelope, spell_time
 from shared.telemetry import log
 
 SWEEP_SECONDS = 0.5
+MARK_SECONDS = 0.25
+"""Shorter than the age at which the sweep takes an event for left behind."""
 _BATCH = 200
 
 PUT = """
@@ -85,15 +87,18 @@ class Outbox:
 
     async def publish_said(self) -> None:
         """Publish what was just committed, for ever; what fails is left to the sweep."""
+        published: list[UUID] = []
+        mark_at = 0.0
+        stream = self._stream_created
         while True:
-            batch = [await self._said.get()]
-            while not self._said.empty() and len(batch) < _BATCH:
-                batch.append(self._said.get_nowait())
-            stream = self._stream_created
-            try:
-                await self._mark(await self._publish(batch), stream)
-            except (DatabaseAway, DatabaseBusy) as error:
-                _log.info("events will be marked as published later", count=len(batch), cause=repr(error))
+            batch = await self._next_batch(until=mark_at if published else None)
+            if batch and not published:
+                mark_at = asyncio.get_running_loop().time() + MARK_SECONDS
+                stream = self._stream_created
+            published += await self._publish(batch)
+            if published and asyncio.get_running_loop().time() >= mark_at:
+                await self._mark(published, stream)
+                published = []
 
     async def sweep(self) -> None:
         """Publish what was left behind, for ever."""
@@ -145,9 +150,22 @@ class Outbox:
             return False
         return True
 
+    async def _next_batch(self, *, until: float | None) -> list[Event]:
+        """What has been said and not yet published, at least one unless `until` (the loop's time) comes first."""
+        try:
+            async with asyncio.timeout_at(until):
+                batch = [await self._said.get()]
+        except TimeoutError:
+            return []
+        while not self._said.empty() and len(batch) < _BATCH:
+            batch.append(self._said.get_nowait())
+        return batch
+
     async def _mark(self, published: list[UUID], stream: str) -> None:
-        if published:
+        """Marks come a little later, many at once; one that is lost only publishes the same event id again."""
+        try:
             async with self._database.transaction_across_organisations() as tx:
-                # A mark lost in a crash only publishes the same event id again.
                 await tx.run(LET_MARKS_BE_LAZY)
                 await tx.run(MARK, published, topology.EVENTS, stream)
+        except (DatabaseAway, DatabaseBusy) as error:
+            _log.info("events will be marked as published by the sweep", count=len(published), cause=repr(error))

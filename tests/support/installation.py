@@ -86,6 +86,33 @@ class Installation:
         finally:
             await connection.close()
 
+    async def another_organisation(self) -> str:
+        """An administrator's token of an organisation that has nothing."""
+        dsn = self.ready["services"]["postgres"]["url"].rpartition("/")[0] + "/serx_identity"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *(
+                "-m",
+                "deploy.cli",
+                "org",
+                "create",
+                "--name",
+                "Another",
+                "--admin-email",
+                "admin@another.example",
+                "--json",
+            ),
+            env=os.environ | {"SERX_DATABASE_DSN": dsn, "SERX_ADMIN_PASSWORD": "a password for another organisation"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        return msgspec.json.decode(output)["admin_token"]
+
+    async def call_as(self, credential: str | None, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call with any credential, or with none."""
+        headers = {"authorization": f"Bearer {credential}"} if credential is not None else {}
+        return await self._http.request(method, self.ready["gateway_url"] + path, headers=headers, **options)
+
     async def close(self) -> None:
         await self._http.aclose()
 
