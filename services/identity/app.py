@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from services.identity.closing import Closer
 from services.identity.domain.passwords import Passwords
 from services.identity.forgetting import forget_for_ever
 from services.identity.http.auth import AuthController
+from services.identity.http.clients import ClientController
 from services.identity.http.credentials import CredentialController
 from services.identity.http.tokens import TokenController
+from services.identity.http.users import UserController
 from services.identity.messages import FILTERS, HANDLERS, answers
 from services.identity.model.errors import CredentialRejected, TooManyFailures, WrongPair
 from services.identity.settings import IdentitySettings
@@ -19,7 +22,7 @@ from services.identity.token_use import TokenUse
 from shared.database import Database
 from shared.messaging.bus import Bus
 from shared.messaging.messenger import Messenger
-from shared.web.app import Lifespan, run_process, service_app
+from shared.web.app import run_process, service_app
 from shared.web.problems import RATE_LIMITED, UNAUTHENTICATED, Kind
 
 NAME = "identity"
@@ -34,7 +37,33 @@ def create_app(config: IdentitySettings) -> Litestar:
     """The service, not yet started."""
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
-    messenger = Messenger(
+    messenger = _messenger(config, database, bus)
+    passwords = Passwords(at_once=config.password_checks_at_once)
+    token_use = TokenUse(database)
+    closer = Closer(database, bus)
+    given = {"database": database, "config": config, "passwords": passwords, "token_use": token_use, "closer": closer}
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        async with messenger.running(token_use.run(), forget_for_ever(database), closer.sweep()):
+            yield
+        await database.close()
+
+    return service_app(
+        NAME,
+        config,
+        routes=[AuthController, ClientController, UserController, TokenController, CredentialController],
+        state={"database": database, "internal_keys": config.internal_keys},
+        dependencies=given,
+        probes={"database": database.is_there, "broker": messenger.is_there},
+        problem_kinds=PROBLEMS,
+        lifespan=[lifespan],
+    )
+
+
+def _messenger(config: IdentitySettings, database: Database, bus: Bus) -> Messenger:
+    return Messenger(
         NAME,
         database,
         bus,
@@ -44,30 +73,6 @@ def create_app(config: IdentitySettings) -> Litestar:
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
     )
-    passwords = Passwords(at_once=config.password_checks_at_once)
-    token_use = TokenUse(database)
-
-    return service_app(
-        NAME,
-        config,
-        routes=[AuthController, TokenController, CredentialController],
-        state={"database": database, "internal_keys": config.internal_keys},
-        dependencies={"database": database, "config": config, "passwords": passwords, "token_use": token_use},
-        probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds=PROBLEMS,
-        lifespan=[_life(database, messenger, token_use)],
-    )
-
-
-def _life(database: Database, messenger: Messenger, token_use: TokenUse) -> Lifespan:
-    @asynccontextmanager
-    async def life(_: Litestar) -> AsyncIterator[None]:
-        await database.open()
-        async with messenger.running(token_use.run(), forget_for_ever(database)):
-            yield
-        await database.close()
-
-    return life
 
 
 def run() -> None:

@@ -1,4 +1,4 @@
-"""In by NATS: the command of the sign flow, and the question who a client is."""
+"""In by NATS: the command of the sign flow, and the questions who a client or a member of staff is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Final
 import msgspec
 
 from services.identity.domain.clients import ensure_client, tell_client
-from shared.contracts.identity import ClientQuestion, EnsureClient
+from services.identity.domain.users import tell_user
+from shared.contracts.identity import ClientQuestion, EnsureClient, UserQuestion
 from shared.database import Database, Tx
 from shared.messaging.consumer import Delivery, Handler
 from shared.messaging.messenger import Answer
+from shared.messaging.questions import answering
 from shared.messaging.topology import COMMANDS
 
 FILTERS: Final = {COMMANDS: ("cmd.identity.*",)}
@@ -28,9 +30,7 @@ HANDLERS: Final = {"identity.ensure-client.v1": Handler(EnsureClient, _ensure_cl
 def answers(database: Database) -> Mapping[str, Answer]:
     """What identity answers to `ask.identity.*`."""
 
-    async def client(body: bytes) -> bytes:
-        question = msgspec.json.decode(body, type=ClientQuestion)
-        async with database.transaction(question.org_id) as tx:
-            return msgspec.json.encode(await tell_client(tx, question))
-
-    return {"client": client}
+    return {
+        "client": answering(database, ClientQuestion, tell_client),
+        "user": answering(database, UserQuestion, tell_user),
+    }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
+from services.identity.model.clients import Address, Client
 from services.identity.model.credentials import ApiToken, Verified
-from services.identity.model.people import Person
+from services.identity.model.people import AccountStatus, Person
+from services.identity.model.users import StaffRole, User
 from shared.web.actor import Actor, Role
 
 BEARER: Final = "bearer"
+BALANCE: Final = "0.00"
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,42 @@ class NewTokenView(TokenView, frozen=True, kw_only=True):
     """A token just made: `token` is shown this once."""
 
     token: str
+
+
+class ClientView(msgspec.Struct, frozen=True, kw_only=True):
+    """A client; `status` 1 is active, 0 disabled."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    name_f: str
+    name_l: str
+    email: str
+    company: str | None
+    phone: str | None
+    tax_id: str | None
+    note: str | None
+    address: Address | None
+    custom_fields: dict[str, Any]
+    status: AccountStatus
+    balance: Literal["0.00"]
+    created_at: datetime
+    updated_at: datetime
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of staff; `status` 1 is active, 0 disabled."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    name_f: str
+    name_l: str
+    email: str
+    role: StaffRole
+    status: AccountStatus
+    created_at: datetime
+    updated_at: datetime
 
 
 class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +142,44 @@ def token(shown: ApiToken) -> TokenView:
 def new_token(made: ApiToken, secret: str) -> NewTokenView:
     """A token with its secret, for whoever has just made it."""
     return NewTokenView(**msgspec.structs.asdict(token(made)), token=secret)
+
+
+def client(shown: Client) -> ClientView:
+    """A client as staff see them."""
+    return ClientView(
+        id=shown.id,
+        org_id=shown.org_id,
+        name=shown.name,
+        name_f=shown.name_f,
+        name_l=shown.name_l,
+        email=shown.email,
+        company=shown.company,
+        phone=shown.phone,
+        tax_id=shown.tax_id,
+        note=shown.note,
+        address=shown.address,
+        custom_fields=shown.custom_fields,
+        status=shown.status,
+        balance=BALANCE,
+        created_at=shown.created_at,
+        updated_at=shown.updated_at,
+    )
+
+
+def user(shown: User) -> UserView:
+    """A member of staff as their colleagues see them."""
+    return UserView(
+        id=shown.id,
+        org_id=shown.org_id,
+        name=shown.name,
+        name_f=shown.name_f,
+        name_l=shown.name_l,
+        email=shown.email,
+        role=StaffRole(shown.role),
+        status=shown.status,
+        created_at=shown.created_at,
+        updated_at=shown.updated_at,
+    )
 
 
 def verified(proof: Verified) -> VerifiedView:

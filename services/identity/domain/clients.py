@@ -1,14 +1,72 @@
-"""What other services want of clients."""
+"""Clients: making, reading and changing them, and what other services want of them."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from services.identity.domain import credentials
+from services.identity.model import clients as model
+from services.identity.model.clients import Client, ClientChanges, NewClient
 from services.identity.model.ensuring import reply_to_ensure
-from services.identity.store import clients
+from services.identity.model.errors import EmailTaken
+from services.identity.store import clients, emails
 from shared.contracts.identity import ClientQuestion, ClientState, EnsureClient
 from shared.contracts.reply import Reply
 from shared.database import Tx
-from shared.messaging.outbox import event
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.messaging import outbox
+from shared.messaging.outbox import Event, event
 from shared.messaging.topology import event_subject
+from shared.web.actor import Actor
+from shared.web.paging import Page, PageQuery
+
+
+async def create(tx: Tx, actor: Actor, new: NewClient, at: datetime) -> Client:
+    """A new client. Raises EmailTaken."""
+    client = model.made(new, org=actor.org_id, id=new_id(), at=at)
+    await emails.lock(tx, client.org_id, client.email)
+    await _require_free(tx, client)
+    stored = await clients.insert(tx, client)
+    await outbox.put(tx, changed(new_id(), stored.state))
+    return stored
+
+
+async def retrieve(tx: Tx, actor: Actor, client: UUID | None) -> Client:
+    """The client. Raises NotFound."""
+    found = await clients.get(tx, actor.org_id, client) if client else None
+    if found is None:
+        raise NotFound("client")
+    return found
+
+
+async def browse(tx: Tx, actor: Actor, query: PageQuery) -> Page[Client]:
+    """One page of the organisation's clients."""
+    return Page(*await clients.page(tx, actor.org_id, query.sort, limit=query.limit, offset=query.offset))
+
+
+async def lock(tx: Tx, actor: Actor, client: UUID | None, *, email: str | UnsetType = UNSET) -> Client:
+    """The client, locked, and before it the e-mail that it is to have, if any. Raises NotFound."""
+    if email is not UNSET:
+        await emails.lock(tx, actor.org_id, email)
+    found = await clients.lock(tx, actor.org_id, client) if client else None
+    if found is None:
+        raise NotFound("client")
+    return found
+
+
+async def change(tx: Tx, found: Client, changes: ClientChanges, at: datetime) -> Client:
+    """Change a client that is locked. Raises ClientIsClosing, EmailTaken."""
+    after = found.changed(changes, at)
+    if changes.email is not UNSET:
+        await _require_free(tx, after)
+    stored = await clients.save(tx, found, after)
+    await outbox.put(tx, changed(new_id(), stored.state))
+    await credentials.follow(tx, found, stored)
+    return stored
 
 
 async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
@@ -16,9 +74,8 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
 
     Idempotent by the e-mail in one statement, so that a duplicate needs no stored reply: it finds what the first made.
     """
-    told = event(
-        wanted.event_id, event_subject(wanted.org_id, "client", "changed"), "client.changed.v1", _as_made(wanted)
-    )
+    told = changed(wanted.event_id, _as_made(wanted))
+    await emails.lock(tx, wanted.org_id, wanted.email)
     ensured = await clients.ensure(tx, wanted, told)
     if ensured is None:
         return reply_to_ensure(None)
@@ -30,6 +87,16 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
 async def tell_client(tx: Tx, question: ClientQuestion) -> ClientState | None:
     """The client as others keep it, or None when there never was one."""
     return await clients.get_state(tx, question.org_id, question.id)
+
+
+def changed(event_id: UUID, client: ClientState) -> Event:
+    """The event that tells everybody how a client is now."""
+    return event(event_id, event_subject(client.org_id, "client", "changed"), "client.changed.v1", client)
+
+
+async def _require_free(tx: Tx, client: Client) -> None:
+    if await emails.is_taken(tx, client.org_id, client.email, besides=client.id):
+        raise EmailTaken
 
 
 def _as_made(wanted: EnsureClient) -> ClientState:

@@ -22,7 +22,7 @@ def hash_password(password: str) -> str:
 
 
 class Passwords:
-    """Checks passwords, at most `at_once` at a time."""
+    """Hashes and checks passwords, at most `at_once` at a time."""
 
     def __init__(self, *, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -30,9 +30,14 @@ class Passwords:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn to check passwords."""
+        """Wait for a turn with passwords."""
         async with self._free:
             yield
+
+    async def hashed(self, password: str) -> str:
+        """What is stored of a password."""
+        async with self.turn():
+            return await asyncio.to_thread(hash_password, password)
 
     async def first_match(self, candidates: Sequence[Candidate], password: str) -> Candidate | None:
         """The first account whose password this is; for no account at all, the time of one is spent."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from msgspec import Meta
 
@@ -20,9 +20,10 @@ from services.identity.model.people import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH
 from services.identity.settings import IdentitySettings
 from services.identity.views import LoginView, PersonView
 from shared import clock
-from shared.database import Database
+from shared.database import Database, Tx
 from shared.ids import new_id
 from shared.telemetry import log
+from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, JSONBody
 
 CLIENT_ADDRESS_HEADER: Final = "serx-client-address"
@@ -69,11 +70,15 @@ class AuthController(Controller):
         actor: Asker,
         database: Db,
         config: NamedDependency[IdentitySettings],
-    ) -> None:
+    ) -> Response[None]:
         session = _session_of(request, config)
-        if session is not None:
-            async with database.transaction(actor.org_id) as tx:
+
+        async def effect(tx: Tx) -> Response[Any]:
+            if session is not None:
                 await credentials.end_session(tx, actor, session, event_id=new_id())
+            return Response(b"", status_code=204)
+
+        return await once(request, database, actor.org_id, effect)
 
 
 async def _authenticate(database: Database, passwords: Passwords, attempt: Attempt, password: str) -> Candidate:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request, Response, delete, get, post
 from msgspec import Meta
 
 from services.identity import views
@@ -16,9 +16,11 @@ from services.identity.domain.tokens import NewToken
 from services.identity.model.credentials import new_secret
 from services.identity.views import NewTokenView, TokenView
 from shared import clock
+from shared.database import Tx
 from shared.ids import new_id, parse_id
 from shared.web.actor import Role
 from shared.web.guards import admins_only
+from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
 
@@ -66,11 +68,21 @@ class TokenController(Controller):
         return listing(request, query, found, views.token)
 
     @post(summary="Make an API token; its secret is shown this once")
-    async def create(self, actor: Asker, database: Db, data: JSONBody[TokenBody]) -> NewTokenView:
+    async def create(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[TokenBody]
+    ) -> Response[NewTokenView]:
+        """Under an `Idempotency-Key` the whole answer is kept for 24 hours, the secret of the token included.
+
+        So that a repetition is answered with the same token. Without a key nothing but the secret's hash is kept.
+        """
         new = data.token()
-        async with database.transaction(actor.org_id) as tx:
+
+        async def effect(tx: Tx) -> Response[Any]:
             made = await tokens.make(tx, actor, new, clock.now())
-        return views.new_token(made, new.secret)
+            body = msgspec.json.encode(views.new_token(made, new.secret))
+            return Response(body, status_code=201, media_type="application/json")
+
+        return await once(request, database, actor.org_id, effect)
 
     @delete("/{token_id:str}", summary="Revoke an API token", status_code=204)
     async def revoke(self, actor: Asker, database: Db, token_id: IdInPath) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from shared.errors import DomainError, Forbidden
+from shared.errors import DomainError, Forbidden, StateForbids
 
 
 class WrongPair(DomainError):
@@ -36,3 +36,32 @@ class CredentialRejected(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The credential is not valid.")
+
+
+class EmailTaken(StateForbids):
+    """Another client or member of staff of the organisation has the e-mail."""
+
+    def __init__(self) -> None:
+        detail = "The e-mail belongs to another client or member of staff."
+        super().__init__(detail, {"email": ["This e-mail is taken."]})
+
+
+class ClientIsClosing(StateForbids):
+    """The client is about to be deleted; whether it will be is known within seconds."""
+
+    def __init__(self) -> None:
+        super().__init__("The client is about to be deleted.")
+
+
+class ClientInUse(StateForbids):
+    """Engagements or orders hang on the client."""
+
+    def __init__(self) -> None:
+        super().__init__("A client with engagements or orders cannot be deleted.")
+
+
+class LastAdmin(StateForbids):
+    """Nobody would be left to administer the organisation."""
+
+    def __init__(self) -> None:
+        super().__init__("The last administrator of an organisation cannot go.")

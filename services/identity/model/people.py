@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +27,49 @@ class ClientStage(StrEnum):
     OPEN = "open"
     CLOSING = "closing"
     DELETED = "deleted"
+
+
+class AccountStatus(IntEnum):
+    """0 disabled: cannot log in, and no credential of theirs is good; 1 active."""
+
+    DISABLED = 0
+    ACTIVE = 1
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """What members of staff and clients have in common."""
+
+    org_id: OrgId
+    id: UUID
+    version: int
+    name_f: str
+    name_l: str
+    email: str
+    is_enabled: bool
+    password_hash: str | None
+    """None for who cannot log in."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def name(self) -> str:
+        return f"{self.name_f} {self.name_l}"
+
+    @property
+    def status(self) -> AccountStatus:
+        return AccountStatus.ACTIVE if self.is_enabled else AccountStatus.DISABLED
+
+    def is_logged_out_by(self, after: Account) -> bool:
+        """Whether becoming `after` ends their sessions: they are disabled, or their password is another one."""
+        return (self.is_enabled and not after.is_enabled) or self.password_hash != after.password_hash
+
+    def acts_like(self, other: Account) -> bool:
+        """Whether both are the same to other services (see `Person.actor`)."""
+        return self._acting == other._acting
+
+    @property
+    def _acting(self) -> tuple[object, ...]:
+        return (self.name, self.email, self.is_enabled)
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 
+from services.identity.model.clients import Client
 from services.identity.model.people import Person
 from shared.contracts.identity import ClientState, EnsureClient
 from shared.database import Tx
+from shared.database.listing import Order, in_each_order
 from shared.ids import OrgId
 from shared.messaging.outbox import Event
 
+COLUMNS = """
+org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address, custom_fields, is_enabled, stage,
+closing_at, password_hash, created_at, updated_at
+"""
+# What was written is given back as it is stored: JSON objects lose the order of their names.
+INSERT = f"""
+insert into clients (org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address, custom_fields,
+  is_enabled, password_hash, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning {COLUMNS}
+"""
+GET = f"""
+select {COLUMNS} from clients where org_id = $1 and id = $2 and stage <> 'deleted'
+"""
+LOCK = f"""
+select {COLUMNS} from clients where org_id = $1 and id = $2 and stage <> 'deleted' for no key update
+"""
+SAVE = f"""
+update clients set version = $4, name_f = $5, name_l = $6, email = $7, company = $8, phone = $9, tax_id = $10,
+  note = $11, address = $12, custom_fields = $13, is_enabled = $14, password_hash = $15, stage = $16, closing_at = $17,
+  updated_at = $18
+where org_id = $1 and id = $2 and version = $3 returning {COLUMNS}
+"""
+COUNT = """
+select count(*) from clients where org_id = $1 and stage <> 'deleted'
+"""
+LIST = in_each_order(
+    f"""
+select {COLUMNS} from clients where org_id = $1 and stage <> 'deleted' {{order}} limit $2 offset $3
+""",
+    {"id": "id", "name_f": "name_f", "name_l": "name_l", "email": "email_key", "created_at": "created_at"},
+)
 # What others keep of a client; `is_closed` says that nothing new may hang on it.
 STATE = """
 c.org_id, c.id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone, c.is_enabled,
@@ -49,6 +83,14 @@ union all
 select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
 from made
 """
+# By the database's clock. Taking one up again is a lease: other replicas leave it alone for as long.
+TAKE_CUT_SHORT = f"""
+update clients c set closing_at = now()
+where (c.org_id, c.id) in (
+  select org_id, id from clients where stage = 'closing' and closing_at < now() - $1::interval
+  order by closing_at limit $2 for no key update skip locked
+) returning {STATE}
+"""
 
 
 class _EnsuredRow(ClientState, frozen=True, kw_only=True):
@@ -60,6 +102,80 @@ class Ensured(msgspec.Struct, frozen=True):
 
     client: ClientState
     is_new: bool
+
+
+async def insert(tx: Tx, client: Client) -> Client:
+    """Write a new client."""
+    stored = await tx.row(
+        Client,
+        INSERT,
+        client.org_id,
+        client.id,
+        client.version,
+        client.name_f,
+        client.name_l,
+        client.email,
+        client.company,
+        client.phone,
+        client.tax_id,
+        client.note,
+        client.address,
+        client.custom_fields,
+        client.is_enabled,
+        client.password_hash,
+        client.created_at,
+    )
+    assert stored is not None
+    return stored
+
+
+async def get(tx: Tx, org: OrgId, client: UUID) -> Client | None:
+    """The client, unless deleted."""
+    return await tx.row(Client, GET, org, client)
+
+
+async def lock(tx: Tx, org: OrgId, client: UUID) -> Client | None:
+    """The client, unless deleted, locked until the transaction ends."""
+    return await tx.row(Client, LOCK, org, client)
+
+
+async def save(tx: Tx, before: Client, after: Client) -> Client:
+    """Write what has changed of a client that is locked."""
+    stored = await tx.row(
+        Client,
+        SAVE,
+        before.org_id,
+        before.id,
+        before.version,
+        after.version,
+        after.name_f,
+        after.name_l,
+        after.email,
+        after.company,
+        after.phone,
+        after.tax_id,
+        after.note,
+        after.address,
+        after.custom_fields,
+        after.is_enabled,
+        after.password_hash,
+        after.stage,
+        after.closing_at,
+        after.updated_at,
+    )
+    assert stored is not None, "the row is locked"
+    return stored
+
+
+async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[Client], int]:
+    """One page, and how many there are in all."""
+    total = await tx.value(COUNT, org)
+    return await tx.rows(Client, LIST[order], org, limit, offset), total
+
+
+async def take_cut_short(tx: Tx, older_than: timedelta, *, at_most: int) -> list[ClientState]:
+    """Clients that have been Closing for longer, from now on the caller's; needs a transaction across organisations."""
+    return await tx.rows(ClientState, TAKE_CUT_SHORT, older_than, at_most)
 
 
 async def get_state(tx: Tx, org: UUID, client: UUID) -> ClientState | None:

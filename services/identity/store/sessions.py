@@ -23,10 +23,13 @@ join organisations o on o.org_id = s.org_id
 left join users u on u.org_id = s.org_id and u.id = s.user_id
 left join clients c on c.org_id = s.org_id and c.id = s.client_id
 where s.org_id = $1 and s.id = $2 and s.expires_at > $3
-  and o.is_enabled and coalesce(u.is_enabled, c.is_enabled and c.stage = 'open')
+  and o.is_enabled and coalesce(u.is_enabled, c.is_enabled and c.stage <> 'deleted')
 """
 DELETE = """
 delete from sessions where org_id = $1 and id = $2 and coalesce(user_id, client_id) = $3
+"""
+DELETE_ALL = """
+delete from sessions where org_id = $1 and (user_id = $2 or client_id = $2)
 """
 FORGET = """
 delete from sessions where expires_at < $1
@@ -54,6 +57,11 @@ async def get_holder(tx: Tx, org: OrgId, session: UUID, at: datetime) -> Holder 
 async def delete(tx: Tx, org: OrgId, session: UUID, actor: UUID) -> bool:
     """End the actor's session; False when there was none."""
     return bool(await tx.run(DELETE, org, session, actor))
+
+
+async def delete_all(tx: Tx, org: OrgId, actor: UUID) -> None:
+    """End every session of the actor."""
+    await tx.run(DELETE_ALL, org, actor)
 
 
 async def forget(tx: Tx, at: datetime) -> None:

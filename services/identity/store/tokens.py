@@ -32,6 +32,9 @@ select {COLUMNS} from api_tokens where org_id = $1 {{order}} limit $2 offset $3
 DELETE = f"""
 delete from api_tokens where org_id = $1 and id = $2 returning {COLUMNS}
 """
+DELETE_OF_CLIENT = """
+delete from api_tokens where org_id = $1 and client_id = $2
+"""
 # One query by the unique index of hashes: the token, with whoever it stands for, if they are still enabled.
 GET_HOLDER = """
 select t.org_id, o.name as org_name, t.id as token_id, t.role as token_role, t.expires_at, t.last_used_at,
@@ -43,7 +46,7 @@ join organisations o on o.org_id = t.org_id
 join users u on u.org_id = t.org_id and u.id = t.made_by
 left join clients c on c.org_id = t.org_id and c.id = t.client_id
 where t.secret_hash = $1 and (t.expires_at is null or t.expires_at > $2)
-  and o.is_enabled and case when c.id is null then u.is_enabled else c.is_enabled and c.stage = 'open' end
+  and o.is_enabled and case when c.id is null then u.is_enabled else c.is_enabled and c.stage <> 'deleted' end
 """
 NOTE_USE = """
 update api_tokens set last_used_at = $2
@@ -85,6 +88,11 @@ async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> 
 async def delete(tx: Tx, org: OrgId, token: UUID) -> ApiToken | None:
     """Remove the token; None when there was none."""
     return await tx.row(ApiToken, DELETE, org, token)
+
+
+async def delete_of_client(tx: Tx, org: OrgId, client: UUID) -> None:
+    """Remove every token that acts as the client."""
+    await tx.run(DELETE_OF_CLIENT, org, client)
 
 
 async def get_holder(tx: Tx, secret_hash: bytes, at: datetime) -> Holder | None:

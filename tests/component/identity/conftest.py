@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import pytest_asyncio
 from nats.aio.client import Client
 
 from shared.database import Database
 from shared.messaging.topology import inbox_prefix
-from tests.component.identity.people import Gateway
+from tests.component.identity.people import Gateway, House
 from tests.support.databases import Databases, opened
 from tests.support.servers import Broker
 from tests.support.services import Service, running
@@ -72,3 +73,14 @@ async def _raised(replica: asyncio.Task[None]) -> Service:
 async def identity(start: Start) -> Gateway:
     """The service as the gateway sees it."""
     return await start()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house(databases: Databases, shared_broker: Broker) -> AsyncIterator[House]:
+    """The service for all tests of a module."""
+    async with databases.fresh("identity") as named, running("identity", named, shared_broker) as service:
+        client = Client()
+        await client.connect(shared_broker.operator, inbox_prefix=inbox_prefix("proposals"))
+        async with opened(named) as there:
+            yield House(Gateway(service), there, client, named)
+        await client.close()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
 import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from services.identity.domain.organisations import found_organisation
 from services.identity.domain.passwords import hash_password
 from services.identity.model.credentials import new_secret
 from services.identity.model.people import Founding
 from shared import clock
+from shared.contracts.identity import ClientClosed, ClientState, CloseClient
 from shared.database import Database
 from shared.ids import OrgId, new_id
 from shared.web.actor import IDENTITY_HEADER, Actor, Role, sign_gateway
 from tests.support.actors import KEY
 from tests.support.services import Service
+
+T = TypeVar("T")
 
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = hash_password(PASSWORD)
@@ -69,9 +78,10 @@ async def add_client(database: Database, org: UUID, *, email: str = "jane@custom
     async with database.transaction(org) as tx:
         await tx.run(
             """
-            insert into clients (org_id, id, name_f, name_l, email, company, is_enabled, stage, password_hash,
-              created_at, updated_at)
-            values ($1, $2, 'Jane', 'Doe', $3, 'Customer Ltd', $4, $5, $6, now(), now())
+            insert into clients (org_id, id, name_f, name_l, email, company, is_enabled, stage, closing_at,
+              password_hash, created_at, updated_at)
+            values ($1, $2, 'Jane', 'Doe', $3, 'Customer Ltd', $4, $5, case when $5 = 'closing' then now() end,
+              $6, now(), now())
             """,
             org,
             client,
@@ -114,3 +124,63 @@ class Gateway:
     async def plain(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Without an actor."""
         return await self._service.call(None, method, path, **request)
+
+
+class House(msgspec.Struct, frozen=True):
+    """A running service with its database and its broker, for the tests of a module; each founds its own agency."""
+
+    gateway: Gateway
+    database: Database
+    nats: Client
+    dsn: str
+
+    async def found(self, **options: Any) -> Agency:
+        return await found(self.database, **options)
+
+    async def call(self, actor: Actor, method: str, path: str, **request: Any) -> httpx.Response:
+        return await self.gateway.call(actor, method, path, **request)
+
+    async def made(self, actor: Actor, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What was created."""
+        answer = await self.call(actor, "POST", path, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    @asynccontextmanager
+    async def hearing(self, agency: Agency, subject: str):
+        """What is said in the agency on `evt.<org>.<subject>`, one after the other: `await heard(shape)`."""
+        subscription = await self.nats.subscribe(f"evt.{agency.org_id}.{subject}")
+        await self.nats.flush()
+
+        async def heard(shape: type[T]) -> T:
+            return msgspec.json.decode((await subscription.next_msg(timeout=5)).data, type=shape)
+
+        yield heard
+        await subscription.unsubscribe()
+
+    @asynccontextmanager
+    async def owners(self, **counts: int | Callable[[ClientState], Awaitable[int]]):
+        """The owners named say so many things hang on any client; the others are away. Yields what they were asked."""
+        asked: list[tuple[str, ClientState]] = []
+
+        async def play(owner: str, count: int | Callable[[ClientState], Awaitable[int]], message: Msg) -> None:
+            client = msgspec.json.decode(message.data, type=CloseClient).client
+            asked.append((owner, client))
+            told = ClientClosed(count=count if isinstance(count, int) else await count(client))
+            await message.respond(msgspec.json.encode(told))
+
+        playing: list[asyncio.Task[None]] = []
+
+        async def hear(owner: str, message: Msg) -> None:
+            # In tasks, for nats-py awaits one callback of a subscription before the next.
+            playing.append(asyncio.create_task(play(owner, counts[owner], message)))
+
+        subscriptions = [
+            await self.nats.subscribe(f"ask.{owner}.close-client", cb=partial(hear, owner)) for owner in counts
+        ]
+        await self.nats.flush()
+        yield asked
+        for subscription in subscriptions:
+            await subscription.unsubscribe()
+        await self.nats.flush()
+        await asyncio.gather(*playing)

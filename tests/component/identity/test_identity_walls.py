@@ -6,7 +6,9 @@ import asyncpg
 import pytest
 
 from services.identity.store.accounts import CANDIDATES
+from services.identity.store.clients import LIST as CLIENTS
 from services.identity.store.tokens import GET_HOLDER, LIST
+from services.identity.store.users import LIST as USERS
 from shared.database import Database
 from shared.ids import new_id
 from tests.component.identity.people import add_client, found
@@ -51,6 +53,12 @@ async def test_the_service_role_cannot_change_the_schema(dsn: str) -> None:
         (CANDIDATES, ("ada@agency.example", 5), "users_login"),
         (LIST["created_at", "desc"], ("org", 20, 0), "api_tokens_of_organisation"),
         (LIST["name", "asc"], ("org", 20, 0), "api_tokens_by_name"),
+        (CLIENTS["created_at", "desc"], ("org", 20, 0), "clients_of_organisation"),
+        (CLIENTS["name_f", "asc"], ("org", 20, 0), "clients_by_name_f"),
+        (CLIENTS["name_l", "desc"], ("org", 20, 0), "clients_by_name_l"),
+        (CLIENTS["email", "desc"], ("org", 20, 0), "clients_email"),
+        (CLIENTS["id", "desc"], ("org", 20, 0), "clients_pkey"),
+        (USERS["created_at", "desc"], ("org", 20, 0), "users_of_organisation"),
     ],
 )
 async def test_hot_queries_use_their_index(

@@ -34,8 +34,9 @@ create index users_login on users (email_key);
 create index users_of_organisation on users (org_id, created_at desc, id);
 select protect('users');
 
--- The organisation's customers. A deleted one stays as an anonymised row, so that a late `ensure-client` with its id
--- does not raise it from the dead; its e-mail is free again.
+-- The organisation's customers. One that is about to be deleted is closing, since `closing_at` (or since a sweep took
+-- it up again). A deleted one stays as an anonymised row, so that a late `ensure-client` with its id does not raise it
+-- from the dead; its e-mail is free again.
 create table clients (
   org_id uuid not null references organisations (org_id),
   id uuid not null,
@@ -52,14 +53,19 @@ create table clients (
   custom_fields jsonb not null default '{}',
   is_enabled boolean not null default true,
   stage text not null default 'open' check (stage in ('open', 'closing', 'deleted')),
+  closing_at timestamptz,
   password_hash text,
   created_at timestamptz not null,
   updated_at timestamptz not null,
-  primary key (org_id, id)
+  primary key (org_id, id),
+  check ((stage = 'closing') = (closing_at is not null))
 );
 create unique index clients_email on clients (org_id, email_key) where stage <> 'deleted';
 create index clients_login on clients (email_key) where password_hash is not null;
 create index clients_of_organisation on clients (org_id, created_at desc, id) where stage <> 'deleted';
+create index clients_by_name_f on clients (org_id, name_f, id) where stage <> 'deleted';
+create index clients_by_name_l on clients (org_id, name_l, id) where stage <> 'deleted';
+create index clients_closing on clients (closing_at) where stage = 'closing';
 select protect('clients');
 
 -- Logins that last. Who acts is a member of staff or a client, never both.

@@ -1,0 +1,162 @@
+"""What callers send about clients and staff."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import asdict
+
+from services.identity.model.clients import Address, ClientChanges, NewClient
+from services.identity.model.people import (
+    MAX_EMAIL_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_PASSWORD_LENGTH,
+    MIN_PASSWORD_LENGTH,
+    AccountStatus,
+)
+from services.identity.model.users import NewUser, StaffRole, UserChanges
+from shared.web.actor import Role
+
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S", description="1 to 100 characters.", examples=["Jane"]
+    ),
+]
+Email = Annotated[
+    str,
+    Meta(
+        max_length=MAX_EMAIL_LENGTH,
+        pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        description="An e-mail address, unique in the organisation whatever its casing.",
+        examples=["jane@roe.example"],
+    ),
+]
+Line = Annotated[str, Meta(max_length=255)]
+Note = Annotated[str, Meta(max_length=20_000)]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=MIN_PASSWORD_LENGTH,
+        max_length=MAX_PASSWORD_LENGTH,
+        description="At least 12 characters; write-only. Null, or none: cannot log in. Another one ends all sessions.",
+    ),
+]
+
+
+class AddressBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    line_1: Line | None = None
+    line_2: Line | None = None
+    city: Line | None = None
+    state: Line | None = None
+    country: Line | None = None
+    postcode: Line | None = None
+
+    def address(self) -> Address:
+        return Address(**asdict(self))
+
+
+class ClientBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client to be made; `status` 1 is active, 0 disabled."""
+
+    name_f: Name
+    name_l: Name
+    email: Email
+    company: Line | None = None
+    phone: Line | None = None
+    tax_id: Line | None = None
+    note: Note | None = None
+    address: AddressBody | None = None
+    custom_fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: AccountStatus = AccountStatus.ACTIVE
+    password: Password | None = None
+
+    def client(self, password_hash: str | None) -> NewClient:
+        """What the domain makes a client of."""
+        return NewClient(
+            name_f=self.name_f,
+            name_l=self.name_l,
+            email=self.email,
+            company=self.company,
+            phone=self.phone,
+            tax_id=self.tax_id,
+            note=self.note,
+            address=self.address.address() if self.address else None,
+            custom_fields=self.custom_fields,
+            is_enabled=self.status is AccountStatus.ACTIVE,
+            password_hash=password_hash,
+        )
+
+
+class ClientChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a client is to change; `address` and `custom_fields` are replaced as a whole."""
+
+    name_f: Name | UnsetType = UNSET
+    name_l: Name | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
+    company: Line | UnsetType | None = UNSET
+    phone: Line | UnsetType | None = UNSET
+    tax_id: Line | UnsetType | None = UNSET
+    note: Note | UnsetType | None = UNSET
+    address: AddressBody | UnsetType | None = UNSET
+    custom_fields: dict[str, Any] | UnsetType = UNSET
+    status: AccountStatus | UnsetType = UNSET
+    password: Password | UnsetType | None = UNSET
+
+    def changes(self, password_hash: str | UnsetType | None) -> ClientChanges:
+        """What the domain changes."""
+        return ClientChanges(
+            name_f=self.name_f,
+            name_l=self.name_l,
+            email=self.email,
+            company=self.company,
+            phone=self.phone,
+            tax_id=self.tax_id,
+            note=self.note,
+            address=self.address.address() if isinstance(self.address, AddressBody) else self.address,
+            custom_fields=self.custom_fields,
+            is_enabled=UNSET if self.status is UNSET else self.status is AccountStatus.ACTIVE,
+            password_hash=password_hash,
+        )
+
+
+class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A member of staff to be made."""
+
+    name_f: Name
+    name_l: Name
+    email: Email
+    role: StaffRole
+    password: Password | None = None
+
+    def user(self, password_hash: str | None) -> NewUser:
+        """What the domain makes a member of staff of."""
+        return NewUser(
+            name_f=self.name_f,
+            name_l=self.name_l,
+            email=self.email,
+            role=Role(self.role),
+            password_hash=password_hash,
+        )
+
+
+class UserChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a member of staff is to change."""
+
+    name_f: Name | UnsetType = UNSET
+    name_l: Name | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
+    role: StaffRole | UnsetType = UNSET
+    password: Password | UnsetType | None = UNSET
+
+    def changes(self, password_hash: str | UnsetType | None) -> UserChanges:
+        """What the domain changes."""
+        return UserChanges(
+            name_f=self.name_f,
+            name_l=self.name_l,
+            email=self.email,
+            role=UNSET if self.role is UNSET else Role(self.role),
+            password_hash=password_hash,
+        )

@@ -1,0 +1,111 @@
+"""`/api/users`: the staff of an organisation. Members read, administrators write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Controller, Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+
+from services.identity import views
+from services.identity.domain import users
+from services.identity.domain.passwords import Passwords
+from services.identity.http.bodies import UserBody, UserChangesBody
+from services.identity.views import UserView
+from shared import clock
+from shared.database import Tx
+from shared.ids import parse_id
+from shared.web.answers import require_match, single
+from shared.web.guards import admins_only, staff_only
+from shared.web.idempotency import once
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
+
+SORT_FIELDS = ("id", "name_f", "name_l", "email", "created_at")
+
+
+async def user_is_there(request: Request[Any, Any, Any]) -> None:
+    """Raises NotFound unless the organisation has the member of staff of the path."""
+    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+        await users.retrieve(tx, request.state["actor"], parse_id(request.path_params["user_id"]))
+
+
+class UserController(Controller):
+    path = "/api/users"
+    tags = ("Users",)
+    guards = (staff_only,)
+
+    @get(summary="List staff, disabled ones too")
+    async def browse(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        page: PageNumber = 1,
+        limit: PageLimit = 20,
+        sort: SortOrder = "created_at:desc",
+    ) -> Listing[UserView]:
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        async with database.transaction(actor.org_id) as tx:
+            found = await users.browse(tx, actor, query)
+        return listing(request, query, found, views.user)
+
+    @post(summary="Create a member of staff; with a password they can log in", guards=[admins_only])
+    async def create(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        passwords: NamedDependency[Passwords],
+        data: JSONBody[UserBody],
+    ) -> Response[UserView]:
+        new = data.user(await passwords.hashed(data.password) if data.password else None)
+
+        async def effect(tx: Tx) -> Response[UserView]:
+            user = await users.create(tx, actor, new, clock.now())
+            return single(request, views.user(user), user.version, status=201)
+
+        return await once(request, database, actor.org_id, effect)
+
+    @get("/{user_id:str}", summary="Retrieve a member of staff", opt={"resource": user_is_there})
+    async def retrieve(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, user_id: IdInPath
+    ) -> Response[UserView]:
+        async with database.transaction(actor.org_id) as tx:
+            user = await users.retrieve(tx, actor, parse_id(user_id))
+        return single(request, views.user(user), user.version)
+
+    @put(
+        "/{user_id:str}",
+        summary="Change a member of staff",
+        guards=[admins_only],
+        opt={"resource": user_is_there},
+    )
+    async def change(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        passwords: NamedDependency[Passwords],
+        user_id: IdInPath,
+        data: JSONBody[UserChangesBody],
+    ) -> Response[UserView]:
+        hashed = await passwords.hashed(data.password) if isinstance(data.password, str) else data.password
+        async with database.transaction(actor.org_id) as tx:
+            found = await users.lock(tx, actor, parse_id(user_id), email=data.email)
+            require_match(request, found.version)
+            user = await users.change(tx, found, data.changes(hashed), clock.now())
+        return single(request, views.user(user), user.version)
+
+    @delete(
+        "/{user_id:str}",
+        summary="Disable a member of staff and end their sessions",
+        guards=[admins_only],
+        opt={"resource": user_is_there},
+        status_code=204,
+    )
+    async def delete(self, request: Request[Any, Any, Any], actor: Asker, database: Db, user_id: IdInPath) -> None:
+        async with database.transaction(actor.org_id) as tx:
+            found = await users.lock(tx, actor, parse_id(user_id))
+            require_match(request, found.version)
+            await users.disable(tx, found, clock.now())

@@ -1,0 +1,26 @@
+"""E-mails: each belongs to one client or member of staff of an organisation, whatever its casing."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from shared.database import Tx
+
+# Two tables hold e-mails, so that no unique index can span them. Taken before any row is locked: one order for all.
+LOCK = """
+select pg_advisory_xact_lock(hashtextextended($1::uuid::text || lower($2::text), 1))
+"""
+IS_TAKEN = """
+select exists (select from users where org_id = $1 and email_key = lower($2) and id <> $3)
+  or exists (select from clients where org_id = $1 and email_key = lower($2) and id <> $3 and stage <> 'deleted')
+"""
+
+
+async def lock(tx: Tx, org: UUID, email: str) -> None:
+    """Until the transaction ends, nobody else gives the e-mail to anybody."""
+    await tx.run(LOCK, org, email)
+
+
+async def is_taken(tx: Tx, org: UUID, email: str, *, besides: UUID) -> bool:
+    """Whether the e-mail belongs to anyone but `besides`."""
+    return await tx.value(IS_TAKEN, org, email, besides)
