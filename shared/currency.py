@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Currency(StrEnum):
-    """A currency as bodies name it: `currency: Currency = Currency.USD`. Stored and answered as its code."""
+    """A currency, by its code in ISO 4217."""
 
     AED = "AED"
     AFN = "AFN"

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 
 from services.proposals.http.proposals import ProposalController
+from services.proposals.http.services import ServiceController
 from services.proposals.http.signing import SignController
-from services.proposals.messages import FILTERS, HANDLERS
+from services.proposals.messages import FILTERS, HANDLERS, answers
 from services.proposals.settings import ProposalSettings
 from services.proposals.sign_desk import SignDesk, SignJournal
 from services.proposals.sign_flow import SIGN_FLOW
@@ -32,7 +33,7 @@ def create_app(config: ProposalSettings) -> Litestar:
         bus,
         filters=FILTERS,
         handlers=HANDLERS,
-        answers={},
+        answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
     )
@@ -51,7 +52,7 @@ def create_app(config: ProposalSettings) -> Litestar:
     return service_app(
         NAME,
         config,
-        routes=[ProposalController, SignController],
+        routes=[ServiceController, ProposalController, SignController],
         state={"database": database},
         dependencies={"database": database, "desk": desk},
         probes={"database": database.is_there, "broker": messenger.is_there},

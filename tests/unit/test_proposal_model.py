@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from services.proposals.model import (
+from services.proposals.model.proposals import (
     Ids,
     Item,
     Plan,
