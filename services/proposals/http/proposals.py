@@ -38,7 +38,7 @@ class ProposalController(Controller):
     path = "/api/proposals"
     tags = ["Proposals"]
 
-    @get(summary="List proposals, without their items")
+    @get(summary="List proposals, without their items", responses=refusals())
     async def browse(
         self,
         request: Request[Any, Any, Any],
