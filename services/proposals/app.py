@@ -27,16 +27,7 @@ def create_app(config: ProposalSettings) -> Litestar:
     """The service, not yet started."""
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
-    messenger = Messenger(
-        NAME,
-        database,
-        bus,
-        filters=FILTERS,
-        handlers=HANDLERS,
-        answers=answers(database),
-        at_once=config.concurrent_messages,
-        monitor_url=config.nats_monitor_url,
-    )
+    messenger = _messenger(config, database, bus)
     orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, SignJournal(database), bus)
     desk = SignDesk(database, orchestrator)
 
@@ -58,6 +49,19 @@ def create_app(config: ProposalSettings) -> Litestar:
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds={},
         lifespan=[lifespan],
+    )
+
+
+def _messenger(config: ProposalSettings, database: Database, bus: Bus) -> Messenger:
+    return Messenger(
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers=answers(database),
+        at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
     )
 
 

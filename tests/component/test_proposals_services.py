@@ -10,6 +10,7 @@ import msgspec
 import nats
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
 
 from shared.contracts.proposals import TemplateQuestion, TemplateState
 from shared.ids import new_id
@@ -261,7 +262,7 @@ async def test_the_same_key_writes_one_service(service: Service, staff: Actor):
 async def test_others_hear_of_every_version_and_of_the_end(service: Service, shared_broker: Broker, staff: Actor):
     heard: list[TemplateState] = []
 
-    async def hear(message: nats.aio.msg.Msg) -> None:
+    async def hear(message: Msg) -> None:
         assert (message.headers or {})["ce-type"] == "template.changed.v1"
         heard.append(msgspec.json.decode(message.data, type=TemplateState))
 
