@@ -73,7 +73,7 @@ class SignController(Controller):
         headers = {REPLAYED: "true"} if answer.is_replayed else {}
         return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
 
-    @get(summary="How the sign flow stands", responses=refusals(404))
+    @get(summary="How the sign flow stands", opt={"resource": proposal_is_there}, responses=refusals(404))
     async def report(self, actor: Asker, database: Db, proposal_id: IdInPath) -> SignReport:
         async with database.transaction(actor.org_id) as tx:
             return await signing.report(tx, actor, parse_id(proposal_id))
