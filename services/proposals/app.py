@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 
 from services.proposals.http.proposals import ProposalController
+from services.proposals.http.services import ServiceController
 from services.proposals.http.signing import SignController
-from services.proposals.messages import FILTERS, HANDLERS
-from services.proposals.model import Plan
+from services.proposals.messages import FILTERS, HANDLERS, answers
 from services.proposals.settings import ProposalSettings
 from services.proposals.sign_desk import SignDesk, SignJournal
 from services.proposals.sign_flow import SIGN_FLOW
@@ -18,7 +18,7 @@ from shared.database import Database
 from shared.messaging.bus import Bus
 from shared.messaging.messenger import Messenger
 from shared.messaging.orchestrator import Orchestrator
-from shared.web.app import Lifespan, run_process, service_app
+from shared.web.app import run_process, service_app
 
 NAME = "proposals"
 
@@ -27,33 +27,12 @@ def create_app(config: ProposalSettings) -> Litestar:
     """The service, not yet started."""
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
-    messenger = Messenger(
-        NAME,
-        database,
-        bus,
-        filters=FILTERS,
-        handlers=HANDLERS,
-        answers={},
-        at_once=config.concurrent_messages,
-        monitor_url=config.nats_monitor_url,
-    )
+    messenger = _messenger(config, database, bus)
     orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, SignJournal(database), bus)
     desk = SignDesk(database, orchestrator)
-    return service_app(
-        NAME,
-        config,
-        routes=[ProposalController, SignController],
-        state={"database": database},
-        dependencies={"database": database, "desk": desk},
-        probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds={},
-        lifespan=[_life(database, messenger, orchestrator)],
-    )
 
-
-def _life(database: Database, messenger: Messenger, orchestrator: Orchestrator[Plan]) -> Lifespan:
     @asynccontextmanager
-    async def life(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await database.open()
         await orchestrator.listen()
         async with messenger.running(orchestrator.sweep()):
@@ -61,7 +40,29 @@ def _life(database: Database, messenger: Messenger, orchestrator: Orchestrator[P
             await orchestrator.drain()
         await database.close()
 
-    return life
+    return service_app(
+        NAME,
+        config,
+        routes=[ServiceController, ProposalController, SignController],
+        state={"database": database},
+        dependencies={"database": database, "desk": desk},
+        probes={"database": database.is_there, "broker": messenger.is_there},
+        problem_kinds={},
+        lifespan=[lifespan],
+    )
+
+
+def _messenger(config: ProposalSettings, database: Database, bus: Bus) -> Messenger:
+    return Messenger(
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers=answers(database),
+        at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
+    )
 
 
 def run() -> None:

@@ -1,12 +1,18 @@
-"""In by NATS: message type → use case."""
+"""In by NATS: message type → use case; and the question what a service template is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from services.proposals.domain import templates
 from services.proposals.store import clients
 from shared.contracts.identity import ClientState
-from shared.database import Tx
+from shared.contracts.proposals import TemplateQuestion
+from shared.database import Database, Tx
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery, Handler, Handlers
+from shared.messaging.messenger import Answer
+from shared.messaging.questions import answering
 
 
 async def keep_client(tx: Tx, client: ClientState, _: Delivery) -> None:
@@ -15,3 +21,8 @@ async def keep_client(tx: Tx, client: ClientState, _: Delivery) -> None:
 
 HANDLERS: Handlers = {"client.changed.v1": Handler(ClientState, keep_client)}
 FILTERS = {topology.EVENTS: ("evt.*.client.*",)}
+
+
+def answers(database: Database) -> Mapping[str, Answer]:
+    """What proposals answers to `ask.proposals.*`."""
+    return {"template": answering(database, TemplateQuestion, templates.tell)}

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from services.proposals.domain import signing
-from services.proposals.model import Ids, Plan, Signature, SignatureRefused
+from services.proposals.model.proposals import Ids, Plan, Signature, SignatureRefused
 from services.proposals.store import sagas
 from services.proposals.store import signing as store
 from services.proposals.views import SignReport

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.proposals.model import Plan
+from services.proposals.model.proposals import Plan
 from shared.contracts.engagements import CancelEngagement, OpenEngagement, ProjectToOpen
 from shared.contracts.identity import ClientEnsured, ClientState, EnsureClient
 from shared.contracts.orders import CancelOrder, PlaceOrder

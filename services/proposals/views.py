@@ -1,4 +1,4 @@
-"""What proposals and their flows look like to callers. Pure."""
+"""What service templates, proposals and their flows look like to callers. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,29 @@ from uuid import UUID
 
 import msgspec
 
-from services.proposals.model import Item, Proposal
+from services.proposals.model.prices import spell_price
+from services.proposals.model.proposals import Item, Proposal
+from services.proposals.model.templates import Template
 from shared.money import spell_money
+
+
+class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A service template."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    description: str | None
+    price: str
+    pretty_price: str
+    currency: str
+    recurring: Literal[0, 1, 2]
+    public: bool
+    deadline: int | None
+    sort_order: int
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
 
 
 class ItemView(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +103,25 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     engagement: msgspec.Raw
     projects: list[msgspec.Raw]
     order: msgspec.Raw
+
+
+def service(template: Template) -> ServiceView:
+    return ServiceView(
+        id=template.id,
+        org_id=template.org_id,
+        name=template.name,
+        description=template.description,
+        price=spell_money(template.price),
+        pretty_price=spell_price(template.price, template.currency),
+        currency=template.currency,
+        recurring=template.recurring.value,
+        public=template.is_public,
+        deadline=template.deadline_days,
+        sort_order=template.sort_order,
+        metadata=template.metadata,
+        created_at=template.created_at,
+        updated_at=template.updated_at,
+    )
 
 
 def summary(proposal: Proposal, at: datetime) -> ProposalSummary:

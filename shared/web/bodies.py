@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -120,7 +121,7 @@ def _decode_custom(kind: type, value: Any) -> Any:
 
 
 def _plain(value: Any, shape: Any) -> Any:
-    """Numbers stay as they were spelled where money is asked for, and are floats elsewhere."""
+    """Numbers stay as they were spelled where money is asked for, and are floats elsewhere; times are in UTC."""
     match value:
         case _Number():
             return value if Money in _members(shape) else float(value.text)
@@ -131,8 +132,21 @@ def _plain(value: Any, shape: Any) -> Any:
         case list():
             element = _element_of(shape)
             return [_plain(item, element) for item in value]
+        case str() if datetime in _members(shape):
+            return _in_utc(value)
         case _:
             return value
+
+
+def _in_utc(text: str) -> datetime | str:
+    """The time that `text` spells, as answers have it: in UTC. What spells none is left to be refused."""
+    try:
+        time = msgspec.convert(text, datetime)
+        return time.astimezone(UTC) if time.tzinfo else time
+    except msgspec.ValidationError:
+        return text
+    except OverflowError:
+        return ""  # in UTC, it is before the year 1 or after the year 9999
 
 
 def _null_characters(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

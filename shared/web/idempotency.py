@@ -18,6 +18,7 @@ from litestar import Request, Response
 from shared.database import Database, Tx
 from shared.errors import DomainError, InvalidInput, KeyInUse, KeyReused
 from shared.web import problems
+from shared.web.bodies import look_for_resource
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = "idempotent-replayed"
@@ -76,9 +77,13 @@ async def key_of(request: Request[Any, Any, Any]) -> Key | None:
 async def replay(request: Request[Any, Any, Any], database: Database, org: UUID) -> Response[Any] | None:
     """The kept answer of an earlier request under the same key; None for a new one, and for a flow's own.
 
-    Raises InvalidInput for a bad key, KeyReused for another request's.
+    Raises NotFound as the handler's `resource` does, InvalidInput for a bad key, KeyReused for another request's.
     """
-    key = await key_of(request)
+    try:
+        key = await key_of(request)
+    except InvalidInput:
+        await look_for_resource(request)
+        raise
     if key is None:
         return None
     request.state["idempotency_key"] = key
@@ -87,6 +92,7 @@ async def replay(request: Request[Any, Any, Any], database: Database, org: UUID)
     if kept is None:
         return None
     if kept.fingerprint != key.fingerprint:
+        await look_for_resource(request)
         raise KeyReused
     return None if kept.status is None else _again(kept)
 

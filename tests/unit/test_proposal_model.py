@@ -10,11 +10,14 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from services.proposals.model import (
+from services.proposals.model.proposals import (
     Ids,
     Item,
     Plan,
     Proposal,
+    ProposalNotChangeable,
+    ProposalNotDeletable,
+    ProposalNotRejectable,
     ProposalNotSendable,
     ProposalNotSignable,
     ProposalStatus,
@@ -73,6 +76,49 @@ def plan(of: Proposal, *, is_client_known: bool = True) -> Plan:
         first_event=new_id(),
     )
     return Plan(ids=ids, proposal=of, client=client if is_client_known else None, at=NOW)
+
+
+def test_a_draft_is_changed_field_by_field():
+    before = proposal()
+    item = Item(id=new_id(), name="n", description="", price=Decimal("0.10"), created_at=NOW)
+    later = NOW + timedelta(hours=1)
+    after = before.changed({"notes": "n"}, (item, item, item), later)
+    assert after == replace(before, notes="n", items=(item,) * 3, total=Decimal("0.30"), updated_at=later, version=2)
+
+
+def test_a_change_to_what_is_there_already_is_none():
+    before = proposal()
+    assert before.changed({"currency": "USD", "notes": None}, None, NOW + timedelta(hours=1)) is before
+
+
+@pytest.mark.parametrize("status", [status for status in ProposalStatus if status is not ProposalStatus.DRAFT])
+def test_nothing_but_a_draft_can_be_changed(status: ProposalStatus):
+    with pytest.raises(ProposalNotChangeable, match=status.label):
+        proposal(status).changed({}, None, NOW)
+
+
+@pytest.mark.parametrize("status", ProposalStatus)
+def test_only_what_is_sent_and_not_expired_can_be_rejected(status: ProposalStatus):
+    if status is ProposalStatus.SENT:
+        rejected = proposal(status, valid_until=NOW + timedelta(seconds=1)).rejected(NOW)
+        assert (rejected.status, rejected.updated_at, rejected.version) == (ProposalStatus.REJECTED, NOW, 2)
+    else:
+        with pytest.raises(ProposalNotRejectable, match=status.label):
+            proposal(status).rejected(NOW)
+
+
+def test_an_expired_proposal_cannot_be_rejected():
+    with pytest.raises(ProposalNotRejectable, match="Expired"):
+        proposal(ProposalStatus.SENT, valid_until=NOW).rejected(NOW)
+
+
+@pytest.mark.parametrize("status", ProposalStatus)
+def test_what_is_being_signed_or_signed_cannot_be_deleted(status: ProposalStatus):
+    if status in (ProposalStatus.SIGNING, ProposalStatus.SIGNED):
+        with pytest.raises(ProposalNotDeletable, match=status.label):
+            proposal(status).deleted(NOW)
+    else:
+        assert proposal(status).deleted(NOW).version == 2
 
 
 def test_a_draft_can_be_sent():

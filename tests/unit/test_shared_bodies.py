@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -188,6 +189,32 @@ JSON = st.recursive(
     max_leaves=12,
 )
 FIELDS = st.sampled_from([*Body.__struct_fields__, *Line.__struct_fields__, "unknown"])
+
+
+class Deadline(msgspec.Struct):
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+@pytest.mark.parametrize(
+    ("spelled", "read"),
+    [
+        ("2026-02-08T12:00:00Z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
+        ("2026-02-08T12:00:00.5+02:30", datetime(2026, 2, 8, 9, 30, 0, 500_000, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_in_utc(spelled: str, read: datetime):
+    found = decode(json.dumps({"at": spelled}).encode(), Deadline).at
+    assert (found, found.tzinfo) == (read, UTC)
+
+
+@pytest.mark.parametrize(
+    "spelled", ["2026-02-08T12:00:00", "tomorrow", "", 7, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_what_is_no_moment_in_utc_is_refused(spelled: object):
+    with pytest.raises(InvalidInput) as refused:
+        decode(json.dumps({"at": spelled}).encode(), Deadline)
+    assert list(refused.value.errors) == ["at"]
 
 
 @settings(max_examples=30)

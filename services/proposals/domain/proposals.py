@@ -1,18 +1,20 @@
-"""Writing, reading and sending proposals."""
+"""Writing, reading, changing, sending, rejecting and deleting proposals."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.proposals import model
-from services.proposals.model import Item, Proposal, ProposalStatus
+from services.proposals.model import proposals as model
+from services.proposals.model.proposals import Item, Proposal, ProposalStatus, UnknownServices
 from services.proposals.store import proposals as store
+from services.proposals.store import templates
 from services.proposals.store.proposals import Filters
 from shared.database import Tx
-from shared.errors import NotFound, RefersToNothing
+from shared.errors import NotFound
 from shared.ids import new_id
 from shared.money import Money
 from shared.web.actor import Actor
@@ -39,8 +41,15 @@ class NewProposal(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[NewItem, ...]
 
 
+class ProposalChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be different: fields, as Proposal calls them, and items in place of the present ones."""
+
+    fields: dict[str, Any]
+    items: tuple[NewItem, ...] | None
+
+
 async def create(tx: Tx, actor: Actor, new: NewProposal, at: datetime) -> Proposal:
-    """Write a Draft. Raises RefersToNothing for an unknown template, InvalidInput for a sum that is too large."""
+    """Write a Draft. Raises UnknownServices, and InvalidInput for a sum that is too large."""
     total = model.total_of([item.price for item in new.items])
     await _require_templates(tx, actor.org_id, new.items)
     proposal = Proposal(
@@ -87,14 +96,43 @@ async def browse(
     return Page(items, total)
 
 
-async def send(tx: Tx, actor: Actor, proposal: UUID | None, at: datetime) -> Proposal:
-    """Draft → Sent. Raises NotFound, ProposalNotSendable."""
-    found = await store.lock(tx, actor.org_id, proposal) if proposal else None
+async def hold(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:
+    """The proposal, locked until the transaction ends. Raises NotFound, also for what a client may not see."""
+    found = await store.lock(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
     if found is None:
         raise NotFound("proposal")
-    sent = found.sent(at)
-    await store.save_sent(tx, found, sent)
+    return found
+
+
+async def change(tx: Tx, held: Proposal, changes: ProposalChanges, at: datetime) -> Proposal:
+    """Change a Draft that is held. Raises UnknownServices, ProposalNotChangeable, InvalidInput as `create` does."""
+    items = None
+    if changes.items is not None:
+        await _require_templates(tx, held.org_id, changes.items)
+        items = tuple(_item(item, at) for item in changes.items)
+    after = held.changed(changes.fields, items, at)
+    if after is not held:
+        await store.save_draft(tx, after, with_items=items is not None)
+    return after
+
+
+async def delete(tx: Tx, held: Proposal, at: datetime) -> None:
+    """Delete a proposal that is held. Raises ProposalNotDeletable."""
+    await store.delete(tx, held.deleted(at))
+
+
+async def send(tx: Tx, actor: Actor, proposal: UUID | None, at: datetime) -> Proposal:
+    """Draft → Sent. Raises NotFound, ProposalNotSendable."""
+    sent = (await hold(tx, actor, proposal)).sent(at)
+    await store.save_sent(tx, sent)
     return sent
+
+
+async def reject(tx: Tx, actor: Actor, proposal: UUID | None, reason: str | None, at: datetime) -> Proposal:
+    """Sent → Rejected, with the reason kept. Raises NotFound, ProposalNotRejectable."""
+    rejected = (await hold(tx, actor, proposal)).rejected(at)
+    await store.save_rejected(tx, rejected, reason)
+    return rejected
 
 
 def reader(actor: Actor) -> str | None:
@@ -104,10 +142,10 @@ def reader(actor: Actor) -> str | None:
 
 async def _require_templates(tx: Tx, org: UUID, items: tuple[NewItem, ...]) -> None:
     named = [item.service_id for item in items if item.service_id is not None]
-    there = await store.templates_there(tx, org, named) if named else set[UUID]()
-    for position, item in enumerate(items):
-        if item.service_id is not None and item.service_id not in there:
-            raise RefersToNothing(f"items.{position}.service_id", "service")
+    there = {None, *(await templates.there(tx, org, named))} if named else {None}
+    unknown = [position for position, item in enumerate(items) if item.service_id not in there]
+    if unknown:
+        raise UnknownServices(unknown)
 
 
 def _item(new: NewItem, at: datetime) -> Item:

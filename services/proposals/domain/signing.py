@@ -9,7 +9,7 @@ import msgspec
 
 from services.proposals import views
 from services.proposals.domain.proposals import reader
-from services.proposals.model import (
+from services.proposals.model.proposals import (
     Ids,
     Plan,
     Proposal,

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, delete, get, post, put
+from litestar.params import QueryParameter
 
 from services.proposals import views
 from services.proposals.domain import proposals
-from services.proposals.http.bodies import ProposalBody
-from services.proposals.model import ProposalStatus
+from services.proposals.http.bodies import ProposalBody, ProposalChangesBody, RejectBody
+from services.proposals.model.proposals import ProposalStatus
 from services.proposals.views import ProposalSummary, ProposalView
 from shared import clock
 from shared.database import Tx
 from shared.ids import parse_id
-from shared.web.answers import single
+from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
-from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_number, listing, page_query
 
 SORT_FIELDS = ("id", "client_email", "status", "total", "created_at", "sent_at", "signed_at")
+STATUSES = ", ".join(f"{status.value} {status.label}" for status in ProposalStatus)
+StatusFilter = Annotated[int | None, QueryParameter(description=f"{STATUSES}. Expired: Sent, past `valid_until`.")]
+EmailFilter = Annotated[str | None, QueryParameter(description="The address that it is for, in any case of letters.")]
 
 
 async def proposal_is_there(request: Request[Any, Any, Any]) -> None:
@@ -33,7 +38,7 @@ class ProposalController(Controller):
     path = "/api/proposals"
     tags = ["Proposals"]
 
-    @get(summary="List proposals, without their items")
+    @get(summary="List proposals, without their items", responses=refusals())
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -42,8 +47,8 @@ class ProposalController(Controller):
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "created_at:desc",
-        status: FromQuery[int | None] = None,
-        client_email: FromQuery[str | None] = None,
+        status: StatusFilter = None,
+        client_email: EmailFilter = None,
     ) -> Listing[ProposalSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted, at = filter_number("status", ProposalStatus, status), clock.now()
@@ -51,7 +56,11 @@ class ProposalController(Controller):
             found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=client_email)
         return listing(request, query, found, lambda proposal: views.summary(proposal, at))
 
-    @post(summary="Write a proposal: a Draft", guards=[staff_only])
+    @post(
+        summary="Write a proposal: a Draft",
+        guards=[staff_only],
+        responses=refusals(403, 409, because={422: "An item's `service_id` is no service of the organisation's"}),
+    )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[ProposalBody]
     ) -> Response[ProposalView]:
@@ -63,7 +72,12 @@ class ProposalController(Controller):
 
         return await once(request, database, actor.org_id, effect)
 
-    @get("/{proposal_id:str}", summary="Retrieve a proposal with its items")
+    @get(
+        "/{proposal_id:str}",
+        summary="Retrieve a proposal with its items",
+        opt={"resource": proposal_is_there},
+        responses=refusals(404),
+    )
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
     ) -> Response[ProposalView]:
@@ -71,7 +85,56 @@ class ProposalController(Controller):
             proposal = await proposals.retrieve(tx, actor, parse_id(proposal_id))
         return single(request, views.view(proposal, clock.now()), proposal.version)
 
-    @post("/{proposal_id:str}/send", summary="Send a Draft to its client", guards=[staff_only], status_code=200)
+    @put(
+        "/{proposal_id:str}",
+        summary="Change the fields of a Draft that are sent; items, if sent, replace all",
+        guards=[staff_only],
+        opt={"resource": proposal_is_there},
+        responses=refusals(
+            *(403, 404, 412),
+            because={
+                409: "The proposal is no Draft",
+                422: "An item's `service_id` is no service of the organisation's",
+            },
+        ),
+    )
+    async def change(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        proposal_id: IdInPath,
+        data: JSONBody[ProposalChangesBody],
+    ) -> Response[ProposalView]:
+        at = clock.now()
+        async with database.transaction(actor.org_id) as tx:
+            held = await proposals.hold(tx, actor, parse_id(proposal_id))
+            changes = data.changes()
+            require_match(request, held.version)
+            proposal = await proposals.change(tx, held, changes, at)
+        return single(request, views.view(proposal, at), proposal.version)
+
+    @delete(
+        "/{proposal_id:str}",
+        summary="Delete a proposal that is neither Signing nor Signed",
+        guards=[staff_only],
+        opt={"resource": proposal_is_there},
+        responses=refusals(403, 404, 412, because={409: "The proposal is Signing or Signed"}),
+    )
+    async def remove(self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath) -> None:
+        async with database.transaction(actor.org_id) as tx:
+            held = await proposals.hold(tx, actor, parse_id(proposal_id))
+            require_match(request, held.version)
+            await proposals.delete(tx, held, clock.now())
+
+    @post(
+        "/{proposal_id:str}/send",
+        summary="Send a Draft to its client",
+        guards=[staff_only],
+        status_code=200,
+        opt={"resource": proposal_is_there},
+        responses=refusals(403, 404, 422, because={409: "The proposal is no Draft"}),
+    )
     async def send(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
     ) -> Response[ProposalView]:
@@ -79,6 +142,29 @@ class ProposalController(Controller):
 
         async def effect(tx: Tx) -> Response[ProposalView]:
             proposal = await proposals.send(tx, actor, parse_id(proposal_id), at)
+            return single(request, views.view(proposal, at), proposal.version)
+
+        return await once(request, database, actor.org_id, effect)
+
+    @post(
+        "/{proposal_id:str}/reject",
+        summary="Reject a Sent proposal, as its client or on their behalf",
+        status_code=200,
+        opt={"resource": proposal_is_there},
+        responses=refusals(404, 422, because={409: "The proposal is not Sent, or has expired"}),
+    )
+    async def reject(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        proposal_id: IdInPath,
+        data: JSONBody[RejectBody | None] = None,
+    ) -> Response[ProposalView]:
+        at, reason = clock.now(), data.reason if data else None
+
+        async def effect(tx: Tx) -> Response[ProposalView]:
+            proposal = await proposals.reject(tx, actor, parse_id(proposal_id), reason, at)
             return single(request, views.view(proposal, at), proposal.version)
 
         return await once(request, database, actor.org_id, effect)

@@ -13,13 +13,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from services.proposals.domain import signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
-from services.proposals.model import ProposalNotSignable, Signature
+from services.proposals.model.proposals import ProposalNotSignable, Signature
 from services.proposals.sign_desk import SignDesk
 from services.proposals.views import Signed, SignReport
 from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
 from shared.web.idempotency import REPLAYED, key_of, refused
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.origin import CLIENT_ADDRESS_HEADER
 
 DEFAULT_WAIT_SECONDS = 10.0
@@ -38,6 +39,7 @@ class SignController(Controller):
         responses={
             200: ResponseSpec(Signed, description="Signed: all that was created", generate_examples=False),
             202: ResponseSpec(SignReport, description="Accepted, and still under way", generate_examples=False),
+            **refusals(404, 422, because={409: "The proposal is not Sent, or has expired, or a service refused"}),
         },
     )
     async def sign(
@@ -71,7 +73,7 @@ class SignController(Controller):
         headers = {REPLAYED: "true"} if answer.is_replayed else {}
         return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
 
-    @get(summary="How the sign flow stands")
+    @get(summary="How the sign flow stands", opt={"resource": proposal_is_there}, responses=refusals(404))
     async def report(self, actor: Asker, database: Db, proposal_id: IdInPath) -> SignReport:
         async with database.transaction(actor.org_id) as tx:
             return await signing.report(tx, actor, parse_id(proposal_id))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
-from services.proposals.model import Item, Proposal, ProposalStatus
-from shared.database import Tx
+from services.proposals.model.proposals import Item, Proposal, ProposalStatus
+from shared.database import DatabaseBusy, Tx
 from shared.database.listing import Order, in_each_order
 
 COLUMNS = """
@@ -34,20 +33,45 @@ GET = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3
 """
 LOCK = f"""
-select {COLUMNS} from proposals where org_id = $1 and deleted_at is null and id = $2 for update
+select {COLUMNS} from proposals where {READABLE} and id = $3 for update
 """
 ITEMS = """
 select id, name, description, price, service_id, created_at from proposal_items
 where org_id = $1 and proposal_id = $2 order by position
 """
+# The old items go only with a Draft that was really changed; the new ones come only after that (see save_draft).
+SAVE_DRAFT = """
+with changed as (
+  update proposals set version = $3, client_email = $4, client_name_f = $5, client_name_l = $6, client_company = $7,
+    currency = $8, notes = $9, total = $10, valid_until = $11, updated_at = $12
+  where org_id = $1 and id = $2 and version = $3 - 1 and status = 0 and deleted_at is null
+  returning org_id, id
+), gone as (
+  delete from proposal_items i using changed
+  where $13::boolean and i.org_id = changed.org_id and i.proposal_id = changed.id
+)
+select true from changed
+"""
 SAVE_SENT = """
-update proposals set status = $4, sent_at = $5, updated_at = $6, version = $7
-where org_id = $1 and id = $2 and version = $3
+update proposals set version = $3, status = 1, sent_at = $4, updated_at = $4
+where org_id = $1 and id = $2 and version = $3 - 1 and status = 0 and deleted_at is null
+returning true
+"""
+SAVE_REJECTED = """
+update proposals set version = $3, status = 3, rejected_at = $4, rejection_reason = $5, updated_at = $4
+where org_id = $1 and id = $2 and version = $3 - 1 and status = 1 and deleted_at is null
+returning true
+"""
+DELETE = """
+update proposals set version = $3, updated_at = $4, deleted_at = $4
+where org_id = $1 and id = $2 and version = $3 - 1 and status not in (2, 4) and deleted_at is null
+returning true
 """
 # Expired (5) is Sent (1) past its time; neither reads as the other.
 FILTERED = f"""
 {READABLE}
-and ($3::smallint is null or case when status = 1 and valid_until <= $5 then 5 else status end = $3)
+and ($3::smallint is null or (status = case $3 when 5 then 1 else $3 end
+  and (status <> 1 or coalesce(valid_until <= $5::timestamptz, false) = ($3 = 5))))
 and ($4::text is null or client_email_key = $4)
 """
 COUNT = f"""
@@ -60,7 +84,7 @@ select {COLUMNS} from proposals where {FILTERED} {{order}} limit $6 offset $7
     {
         "id": "id",
         "client_email": "client_email",
-        "status": "status",
+        "status": "case when status = 1 and valid_until <= $5 then 5 else status end",
         "total": "total",
         "created_at": "created_at",
         "sent_at": "sent_at",
@@ -68,9 +92,6 @@ select {COLUMNS} from proposals where {FILTERED} {{order}} limit $6 offset $7
     },
     nullable=("sent_at", "signed_at"),
 )
-TEMPLATES_THERE = """
-select id, name from templates where org_id = $1 and id = any($2::uuid[]) and deleted_at is null
-"""
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +100,6 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     only_sent_to: str | None = None
     status: ProposalStatus | None = None
     client_email: str | None = None
-
-
-class _Template(msgspec.Struct, frozen=True):
-    id: UUID
-    name: str
 
 
 async def insert(tx: Tx, proposal: Proposal) -> None:
@@ -104,7 +120,7 @@ async def insert(tx: Tx, proposal: Proposal) -> None:
         proposal.valid_until,
         proposal.created_at,
     )
-    await tx.run_each(INSERT_ITEM, _item_rows(proposal))
+    await _insert_items(tx, proposal)
 
 
 async def get(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -> Proposal | None:
@@ -113,24 +129,49 @@ async def get(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) ->
     return None if found is None else await _with_items(tx, found)
 
 
-async def lock(tx: Tx, org: UUID, proposal: UUID) -> Proposal | None:
-    """The proposal with its items, locked until the transaction ends."""
-    found = await tx.row(Proposal, LOCK, org, proposal)
+async def lock(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -> Proposal | None:
+    """The proposal with its items, if the caller may read it, locked until the transaction ends."""
+    found = await tx.row(Proposal, LOCK, org, only_sent_to, proposal)
     return None if found is None else await _with_items(tx, found)
 
 
-async def save_sent(tx: Tx, before: Proposal, after: Proposal) -> None:
-    """Write Draft → Sent."""
-    await tx.run(
-        SAVE_SENT,
-        before.org_id,
-        before.id,
-        before.version,
-        after.status,
-        after.sent_at,
-        after.updated_at,
-        after.version,
+async def save_draft(tx: Tx, after: Proposal, *, with_items: bool) -> None:
+    """Write the next version of a Draft that is locked, its items only with it."""
+    _require(
+        await tx.value(
+            SAVE_DRAFT,
+            after.org_id,
+            after.id,
+            after.version,
+            after.client_email,
+            after.client_name_f,
+            after.client_name_l,
+            after.client_company,
+            after.currency,
+            after.notes,
+            after.total,
+            after.valid_until,
+            after.updated_at,
+            with_items,
+        )
     )
+    if with_items:
+        await _insert_items(tx, after)
+
+
+async def save_sent(tx: Tx, after: Proposal) -> None:
+    """Write Draft → Sent."""
+    _require(await tx.value(SAVE_SENT, after.org_id, after.id, after.version, after.sent_at))
+
+
+async def save_rejected(tx: Tx, after: Proposal, reason: str | None) -> None:
+    """Write Sent → Rejected."""
+    _require(await tx.value(SAVE_REJECTED, after.org_id, after.id, after.version, after.updated_at, reason))
+
+
+async def delete(tx: Tx, after: Proposal) -> None:
+    """Write the last version of a proposal that is neither Signing nor Signed."""
+    _require(await tx.value(DELETE, after.org_id, after.id, after.version, after.updated_at))
 
 
 async def page(
@@ -143,13 +184,12 @@ async def page(
     return await tx.rows(Proposal, LIST[order], *arguments, limit, offset), total
 
 
-async def templates_there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:
-    """Those of `templates` that the organisation has."""
-    return {row.id for row in await tx.rows(_Template, TEMPLATES_THERE, org, templates)}
+async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:
+    return replace(proposal, items=tuple(await tx.rows(Item, ITEMS, proposal.org_id, proposal.id)))
 
 
-def _item_rows(proposal: Proposal) -> list[tuple[Any, ...]]:
-    return [
+async def _insert_items(tx: Tx, proposal: Proposal) -> None:
+    rows = [
         (
             proposal.id,
             position,
@@ -163,7 +203,10 @@ def _item_rows(proposal: Proposal) -> list[tuple[Any, ...]]:
         )
         for position, item in enumerate(proposal.items)
     ]
+    await tx.run_each(INSERT_ITEM, rows)
 
 
-async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:
-    return replace(proposal, items=tuple(await tx.rows(Item, ITEMS, proposal.org_id, proposal.id)))
+def _require(was_written: bool | None) -> None:  # noqa: FBT001  # the one thing that it is about
+    """A row that is locked cannot have moved; if it has, nothing of the transaction may stay."""
+    if not was_written:
+        raise DatabaseBusy("the proposal has moved on")

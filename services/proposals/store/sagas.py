@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.proposals.model import Plan
+from services.proposals.model.proposals import Plan
 from services.proposals.store.signing import LEASE_SECONDS, PlanRow, plan_of
 from shared.contracts.reply import Reply
 from shared.database import Tx

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.proposals.model import Ids, Plan, Proposal, Signature
+from services.proposals.model.proposals import Ids, Plan, Proposal, Signature
 from shared.database import Tx
 from shared.messaging.journal import Run
 from shared.messaging.outbox import Event

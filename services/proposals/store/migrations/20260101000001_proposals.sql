@@ -58,6 +58,8 @@ create table proposals (
   updated_at timestamptz not null,
   sent_at timestamptz,
   signed_at timestamptz,
+  rejected_at timestamptz,
+  rejection_reason text,
   deleted_at timestamptz,
   -- The flow that is signing it, or has; nothing else may move a proposal that is Signing.
   saga_id uuid,

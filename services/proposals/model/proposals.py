@@ -1,4 +1,4 @@
-"""What proposals are, and how they move. Pure."""
+"""What proposals and their signatures are, and how they move."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from shared.contracts.identity import ClientState
-from shared.errors import InvalidInput, StateForbids
+from shared.errors import InvalidInput, RefersToNothing, StateForbids
 from shared.money import LIMIT
 
 
@@ -78,6 +79,31 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             return ProposalStatus.EXPIRED
         return self.status
 
+    def changed(self, fields: dict[str, Any], items: tuple[Item, ...] | None, at: datetime) -> Proposal:
+        """The Draft with these fields, and these items in place of its own; the very same when nothing differs.
+
+        Raises ProposalNotChangeable, and InvalidInput as `total_of` does.
+        """
+        if self.status is not ProposalStatus.DRAFT:
+            raise ProposalNotChangeable(self.status_at(at))
+        if items is not None:
+            fields = fields | {"items": items, "total": total_of([item.price for item in items])}
+        after = replace(self, **fields)
+        return self if after == self else replace(after, updated_at=at, version=self.version + 1)
+
+    def deleted(self, at: datetime) -> Proposal:
+        """The proposal's last version. Raises ProposalNotDeletable while it is being signed, and once it is."""
+        if self.status in (ProposalStatus.SIGNING, ProposalStatus.SIGNED):
+            raise ProposalNotDeletable(self.status)
+        return replace(self, updated_at=at, version=self.version + 1)
+
+    def rejected(self, at: datetime) -> Proposal:
+        """Sent → Rejected. Raises ProposalNotRejectable, also when it has expired."""
+        status = self.status_at(at)
+        if status is not ProposalStatus.SENT:
+            raise ProposalNotRejectable(status)
+        return replace(self, status=ProposalStatus.REJECTED, updated_at=at, version=self.version + 1)
+
     def sent(self, at: datetime) -> Proposal:
         """Draft → Sent. Raises ProposalNotSendable."""
         if self.status is not ProposalStatus.DRAFT:
@@ -95,6 +121,39 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             converted_engagement_id=engagement,
             converted_order_id=order,
         )
+
+
+class UnknownServices(RefersToNothing):
+    """Items name service templates that the organisation does not have, or has no more."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        super().__init__("items", "service")
+        message = ["There is no such service."]
+        self.errors = {f"items.{position}.service_id": message for position in positions}
+
+
+class ProposalNotChangeable(StateForbids):
+    """Only a Draft can be changed: what was sent is what is signed."""
+
+    def __init__(self, status: ProposalStatus) -> None:
+        super().__init__(f"Only a Draft proposal can be changed; this one is {status.label}.")
+        self.status = status
+
+
+class ProposalNotDeletable(StateForbids):
+    """What is being signed, or is signed, stays."""
+
+    def __init__(self, status: ProposalStatus) -> None:
+        super().__init__(f"A proposal that is {status.label} cannot be deleted.")
+        self.status = status
+
+
+class ProposalNotRejectable(StateForbids):
+    """Only a Sent, unexpired proposal can be rejected."""
+
+    def __init__(self, status: ProposalStatus) -> None:
+        super().__init__(f"Only a Sent proposal can be rejected; this one is {status.label}.")
+        self.status = status
 
 
 class ProposalNotSendable(StateForbids):

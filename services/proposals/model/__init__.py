@@ -1,0 +1,1 @@
+"""What service templates, proposals and signatures are, and how they move. Pure."""

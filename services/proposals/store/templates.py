@@ -1,0 +1,147 @@
+"""Service templates."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from services.proposals.model.templates import Recurring, Template
+from shared.database import Tx
+from shared.database.listing import Order, in_each_order
+
+COLUMNS = """
+id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order, metadata,
+created_at, updated_at, deleted_at is not null as is_deleted
+"""
+INSERT = """
+insert into templates (id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days,
+  sort_order, metadata, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+"""
+GET = f"""
+select {COLUMNS} from templates where org_id = $1 and id = $2 and deleted_at is null
+"""
+FIND = f"""
+select {COLUMNS} from templates where org_id = $1 and id = $2
+"""
+LOCK = f"""
+select {COLUMNS} from templates where org_id = $1 and id = $2 and deleted_at is null for update
+"""
+SAVE = """
+update templates set version = $3, name = $4, description = $5, price = $6, currency = $7, recurring = $8,
+  is_public = $9, deadline_days = $10, sort_order = $11, metadata = $12, updated_at = $13
+where org_id = $1 and id = $2 and version = $3 - 1 and deleted_at is null
+"""
+DELETE = """
+update templates set version = $3, updated_at = $4, deleted_at = $4
+where org_id = $1 and id = $2 and version = $3 - 1 and deleted_at is null
+"""
+FILTERED = """
+org_id = $1 and deleted_at is null and ($2::boolean is null or is_public = $2)
+and ($3::smallint is null or recurring = $3)
+"""
+COUNT = f"""
+select count(*) from templates where {FILTERED}
+"""
+LIST = in_each_order(
+    f"""
+select {COLUMNS} from templates where {FILTERED} {{order}} limit $4 offset $5
+""",
+    {
+        "id": "id",
+        "name": "name",
+        "price": "price",
+        "recurring": "recurring",
+        "public": "is_public",
+        "sort_order": "sort_order",
+        "created_at": "created_at",
+    },
+)
+THERE = """
+select id from templates where org_id = $1 and id = any($2::uuid[]) and deleted_at is null
+"""
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of templates is narrowed to."""
+
+    is_public: bool | None = None
+    recurring: Recurring | None = None
+
+
+class _Id(msgspec.Struct, frozen=True):
+    id: UUID
+
+
+async def insert(tx: Tx, template: Template) -> None:
+    await tx.run(
+        INSERT,
+        template.id,
+        template.org_id,
+        template.version,
+        template.name,
+        template.description,
+        template.price,
+        template.currency,
+        template.recurring,
+        template.is_public,
+        template.deadline_days,
+        template.sort_order,
+        template.metadata,
+        template.created_at,
+    )
+
+
+async def get(tx: Tx, org: UUID, template: UUID) -> Template | None:
+    """The template, unless it is deleted."""
+    return await tx.row(Template, GET, org, template)
+
+
+async def find(tx: Tx, org: UUID, template: UUID) -> Template | None:
+    """The template, also a deleted one."""
+    return await tx.row(Template, FIND, org, template)
+
+
+async def lock(tx: Tx, org: UUID, template: UUID) -> Template | None:
+    """The template, unless it is deleted, locked until the transaction ends."""
+    return await tx.row(Template, LOCK, org, template)
+
+
+async def save(tx: Tx, template: Template) -> None:
+    """Write the next version of a template that is locked."""
+    await tx.run(
+        SAVE,
+        template.org_id,
+        template.id,
+        template.version,
+        template.name,
+        template.description,
+        template.price,
+        template.currency,
+        template.recurring,
+        template.is_public,
+        template.deadline_days,
+        template.sort_order,
+        template.metadata,
+        template.updated_at,
+    )
+
+
+async def delete(tx: Tx, template: Template) -> None:
+    """Write the deleted version of a template that is locked."""
+    await tx.run(DELETE, template.org_id, template.id, template.version, template.updated_at)
+
+
+async def page(
+    tx: Tx, org: UUID, filters: Filters, order: Order, *, limit: int, offset: int
+) -> tuple[list[Template], int]:
+    """One page, and how many there are in all."""
+    arguments = (org, filters.is_public, filters.recurring)
+    total = await tx.value(COUNT, *arguments)
+    return await tx.rows(Template, LIST[order], *arguments, limit, offset), total
+
+
+async def there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:
+    """Those of `templates` that the organisation has, the deleted ones not counted."""
+    return {row.id for row in await tx.rows(_Id, THERE, org, templates)}
