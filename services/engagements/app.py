@@ -9,7 +9,7 @@ from litestar import Litestar
 
 from services.engagements.http.engagements import EngagementController
 from services.engagements.http.projects import ProjectController
-from services.engagements.messages import FILTERS, HANDLERS
+from services.engagements.messages import FILTERS, HANDLERS, answers
 from services.engagements.settings import EngagementSettings
 from shared.database import Database
 from shared.messaging.bus import Bus
@@ -29,7 +29,7 @@ def create_app(config: EngagementSettings) -> Litestar:
         bus,
         filters=FILTERS,
         handlers=HANDLERS,
-        answers={},
+        answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
     )
@@ -46,7 +46,7 @@ def create_app(config: EngagementSettings) -> Litestar:
         config,
         routes=[EngagementController, ProjectController],
         state={"database": database},
-        dependencies={"database": database},
+        dependencies={"database": database, "bus": bus},
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds={},
         lifespan=[lifespan],

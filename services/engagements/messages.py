@@ -1,15 +1,23 @@
-"""In by NATS: message type → use case."""
+"""In by NATS: message type → use case; and the questions that others ask."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
+from services.engagements.domain.engagements import answer_engagement, close_client
 from services.engagements.domain.opening import cancel_engagement, open_engagement
+from services.engagements.domain.projects import answer_project
 from services.engagements.store import replicas
-from shared.contracts.engagements import CancelEngagement, OpenEngagement
-from shared.contracts.identity import ClientState
+from shared.contracts.engagements import CancelEngagement, EngagementQuestion, OpenEngagement, ProjectQuestion
+from shared.contracts.identity import ClientState, CloseClient
 from shared.contracts.proposals import TemplateState
-from shared.database import Tx
+from shared.database import Database, Tx
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery, Handler, Handlers
+from shared.messaging.messenger import Answer
+from shared.messaging.questions import answering
 
 
 async def keep_client(tx: Tx, client: ClientState, _: Delivery) -> None:
@@ -30,3 +38,19 @@ FILTERS = {
     topology.COMMANDS: ("cmd.engagements.*",),
     topology.EVENTS: ("evt.*.client.*", "evt.*.template.*"),
 }
+
+
+def answers(database: Database) -> Mapping[str, Answer]:
+    """What this service answers to `ask.engagements.*`."""
+
+    async def close(body: bytes) -> bytes:
+        asked = msgspec.json.decode(body, type=CloseClient)
+        async with database.transaction(asked.client.org_id) as tx:
+            closed = await close_client(tx, asked)
+        return msgspec.json.encode(closed)  # only once the lock has done its work: what is told is committed
+
+    return {
+        "engagement": answering(database, EngagementQuestion, answer_engagement),
+        "project": answering(database, ProjectQuestion, answer_project),
+        "close-client": close,
+    }

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from shared.errors import StateForbids
+
+MAX_NAME_LENGTH: Final = 255
 
 
 class EngagementStatus(IntEnum):
@@ -72,12 +76,24 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         return f"{self.name_f} {self.name_l}"
 
+    @property
+    def engagement_name(self) -> str:
+        """What an engagement with the client is called unless it is given a name; a signature calls it the same."""
+        return f"{self.name} - Engagement"[:MAX_NAME_LENGTH]
+
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
     """A service template, as this service keeps it."""
 
     id: UUID
     name: str
+
+
+class EngagementChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change about an engagement; what is UNSET stays. An empty name is the one that it would be given."""
+
+    name: str | UnsetType = UNSET
+    status: EngagementStatus | UnsetType = UNSET
 
 
 class Engagement(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +109,14 @@ class Engagement(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+
+    def changed(self, changes: EngagementChanges, at: datetime) -> Engagement:
+        """The engagement after the changes, one version on; itself when nothing changes."""
+        changed = self if changes.status is UNSET else self.with_status(changes.status, at)
+        name = self.name if changes.name is UNSET else changes.name or self.client.engagement_name
+        if name == self.name:
+            return changed
+        return replace(changed, name=name, updated_at=at, version=self.version + 1)
 
     def with_status(self, status: EngagementStatus, at: datetime) -> Engagement:
         """Any status may follow any other; entering Closed sets `closed_at`, leaving it clears it."""
@@ -111,6 +135,15 @@ class EngagementRef(msgspec.Struct, frozen=True, kw_only=True):
     status: EngagementStatus
 
 
+class ProjectChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change about a project; what is UNSET stays."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+    status: ProjectStatus | UnsetType = UNSET
+    phase: Phase | UnsetType = UNSET
+
+
 class Project(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of work within an engagement."""
 
@@ -126,6 +159,22 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+
+    def changed(self, changes: ProjectChanges, at: datetime) -> Project:
+        """The project after the changes, one version on; itself when nothing changes.
+
+        The phase that it has is no move. Raises IllegalMove.
+        """
+        changed = self
+        if changes.phase is not UNSET and changes.phase is not self.phase:
+            changed = changed.moved_to(changes.phase, at)
+        if changes.status is not UNSET:
+            changed = changed.with_status(changes.status, at)
+        name = self.name if changes.name is UNSET else changes.name
+        description = self.description if changes.description is UNSET else changes.description
+        if (changed, name, description) == (self, self.name, self.description):
+            return self
+        return replace(changed, name=name, description=description, updated_at=at, version=self.version + 1)
 
     def advanced(self, at: datetime) -> Project:
         """The next phase. Raises ProjectNotAdvanceable at Handoff or when the project is not Active."""
@@ -146,6 +195,13 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
             return self
         completed_at = at if status is ProjectStatus.COMPLETED else None
         return replace(self, status=status, completed_at=completed_at, updated_at=at, version=self.version + 1)
+
+
+class EngagementIsClosed(StateForbids):
+    """No project can be begun in a Closed engagement."""
+
+    def __init__(self) -> None:
+        super().__init__("The engagement is Closed: no project can be added to it.")
 
 
 class IllegalMove(StateForbids):

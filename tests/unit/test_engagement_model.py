@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from services.engagements.model import (
     Client,
     Engagement,
+    EngagementChanges,
     EngagementRef,
     EngagementStatus,
     IllegalMove,
     Phase,
     Project,
+    ProjectChanges,
     ProjectNotAdvanceable,
     ProjectStatus,
 )
@@ -107,3 +109,39 @@ def test_setting_the_status_that_it_has_changes_nothing():
     assert closed.with_status(EngagementStatus.CLOSED, LATER) is closed
     done = replace(project(), status=ProjectStatus.COMPLETED, completed_at=NOW)
     assert done.with_status(ProjectStatus.COMPLETED, LATER) is done
+
+
+def test_all_changes_together_make_one_version():
+    changes = ProjectChanges(name="After", description="d", status=ProjectStatus.COMPLETED, phase=Phase.SETUP)
+    changed = project().changed(changes, LATER)
+    assert (changed.name, changed.description, changed.phase) == ("After", "d", Phase.SETUP)
+    assert (changed.version, changed.updated_at, changed.completed_at) == (2, LATER, LATER)
+    renamed = engagement().changed(EngagementChanges(name="After", status=EngagementStatus.CLOSED), LATER)
+    assert (renamed.name, renamed.version, renamed.updated_at, renamed.closed_at) == ("After", 2, LATER, LATER)
+
+
+def test_what_is_not_sent_stays_and_null_clears():
+    described = replace(project(), description="d")
+    assert described.changed(ProjectChanges(name="After"), LATER).description == "d"
+    assert described.changed(ProjectChanges(description=None), LATER).description is None
+
+
+def test_changes_to_what_is_so_already_change_nothing():
+    here = project()
+    same = ProjectChanges(name=here.name, description=here.description, status=here.status, phase=here.phase)
+    assert here.changed(same, LATER) is here
+    assert here.changed(ProjectChanges(), LATER) is here
+    there = engagement()
+    assert there.changed(EngagementChanges(name=there.name, status=there.status), LATER) is there
+
+
+def test_an_illegal_move_refuses_everything_sent_with_it():
+    with pytest.raises(IllegalMove):
+        project().changed(ProjectChanges(name="After", phase=Phase.BUILD), LATER)
+
+
+def test_an_engagement_without_a_name_is_named_after_its_client():
+    here = engagement()
+    assert here.changed(EngagementChanges(name=""), LATER).name == "Jane Roe - Engagement"
+    long = replace(here.client, name_f="F" * 300)
+    assert len(long.engagement_name) == 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from services.engagements import views
+from services.engagements.domain.telling import engagement_event, project_event, state_of_engagement, state_of_project
 from services.engagements.model import (
     Client,
     Engagement,
@@ -26,10 +27,9 @@ from shared.contracts.engagements import (
 )
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Tx
-from shared.ids import new_id
-from shared.messaging import outbox, topology
+from shared.messaging import outbox
 from shared.messaging.consumer import Delivery
-from shared.messaging.outbox import Event, event
+from shared.messaging.outbox import Event
 
 CLIENT_IS_GONE = "The client was deleted."
 
@@ -70,7 +70,7 @@ async def cancel_engagement(tx: Tx, command: CancelEngagement, delivery: Deliver
             status=gone.status,
             is_cancelled=True,
         )
-        await outbox.put(tx, _event("engagement", "cancelled", state))
+        await outbox.put(tx, engagement_event("cancelled", state))
     for gone in await opening.cancel_projects(tx, command.org_id, command.saga_id, command.at):
         state = ProjectState(
             org_id=gone.org_id,
@@ -81,7 +81,7 @@ async def cancel_engagement(tx: Tx, command: CancelEngagement, delivery: Deliver
             name=gone.name,
             is_deleted=True,
         )
-        await outbox.put(tx, _event("project", "cancelled", state))
+        await outbox.put(tx, project_event("cancelled", state))
     return reply
 
 
@@ -121,37 +121,10 @@ def _project(command: OpenEngagement, engagement: Engagement, item: ProjectToOpe
 
 
 def _events(command: OpenEngagement, engagement: Engagement, projects: list[Project]) -> list[Event]:
-    state = EngagementState(
-        org_id=engagement.org_id,
-        id=engagement.id,
-        version=engagement.version,
-        client_id=engagement.client.id,
-        proposal_id=engagement.proposal_id,
-        name=engagement.name,
-        status=engagement.status,
-    )
-    told = [event(command.event_id, _subject("engagement", "opened", state), "engagement.opened.v1", state)]
+    told = [engagement_event("opened", state_of_engagement(engagement), command.event_id)]
     for item, project in zip(command.projects, projects, strict=True):
-        project_state = ProjectState(
-            org_id=project.org_id,
-            id=project.id,
-            version=project.version,
-            engagement_id=engagement.id,
-            client_id=engagement.client.id,
-            name=project.name,
-        )
-        told.append(
-            event(item.event_id, _subject("project", "opened", project_state), "project.opened.v1", project_state)
-        )
+        told.append(project_event("opened", state_of_project(project), item.event_id))
     return told
-
-
-def _event(resource: str, what: str, state: EngagementState | ProjectState) -> Event:
-    return event(new_id(), _subject(resource, what, state), f"{resource}.{what}.v1", state)
-
-
-def _subject(resource: str, what: str, state: EngagementState | ProjectState) -> str:
-    return topology.event_subject(state.org_id, resource, what)
 
 
 def _raw(value: msgspec.Struct) -> msgspec.Raw:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.engagements.model import Client, Engagement, EngagementStatus
+from shared.contracts.engagements import EngagementState
 from shared.database import Tx
 from shared.database.listing import Order, in_each_order
 
@@ -20,6 +21,24 @@ JOINED = "engagements e join clients c on c.org_id = e.org_id and c.id = e.clien
 READABLE = "e.org_id = $1 and e.cancelled_at is null and ($2::uuid is null or e.client_id = $2)"
 GET = f"""
 select {COLUMNS} from {JOINED} where {READABLE} and e.id = $3
+"""
+LOCK = f"""
+select {COLUMNS} from {JOINED} where e.org_id = $1 and e.cancelled_at is null and e.id = $2 for update of e
+"""
+STATE = """
+select org_id, id, version, client_id, proposal_id, name, status, cancelled_at is not null as is_cancelled
+from engagements where org_id = $1 and id = $2
+"""
+INSERT = """
+insert into engagements (id, org_id, version, client_id, proposal_id, name, status, created_at, updated_at, closed_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+SAVE = """
+update engagements set version = $3, name = $4, status = $5, updated_at = $6, closed_at = $7
+where org_id = $1 and id = $2
+"""
+COUNT_OF_CLIENT = """
+select count(*) from engagements where org_id = $1 and client_id = $2 and cancelled_at is null
 """
 FILTERED = f"{READABLE} and ($3::smallint is null or e.status = $3) and ($4::uuid is null or e.client_id = $4)"
 COUNT = f"""
@@ -81,6 +100,53 @@ async def get(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> E
     """The engagement, if the caller may see it."""
     row = await tx.row(_Row, GET, org, only_of, engagement)
     return None if row is None else row.engagement()
+
+
+async def lock(tx: Tx, org: UUID, engagement: UUID) -> Engagement | None:
+    """The engagement, which nobody else changes until the transaction ends."""
+    row = await tx.row(_Row, LOCK, org, engagement)
+    return None if row is None else row.engagement()
+
+
+async def get_state(tx: Tx, org: UUID, engagement: UUID) -> EngagementState | None:
+    """The engagement as others keep it; a cancelled one is a tombstone."""
+    return await tx.row(EngagementState, STATE, org, engagement)
+
+
+async def insert(tx: Tx, engagement: Engagement) -> None:
+    """Write a new engagement."""
+    await tx.run(
+        INSERT,
+        engagement.id,
+        engagement.org_id,
+        engagement.version,
+        engagement.client.id,
+        engagement.proposal_id,
+        engagement.name,
+        engagement.status,
+        engagement.created_at,
+        engagement.updated_at,
+        engagement.closed_at,
+    )
+
+
+async def save(tx: Tx, engagement: Engagement) -> None:
+    """Write what may change of an engagement that this transaction has locked."""
+    await tx.run(
+        SAVE,
+        engagement.org_id,
+        engagement.id,
+        engagement.version,
+        engagement.name,
+        engagement.status,
+        engagement.updated_at,
+        engagement.closed_at,
+    )
+
+
+async def count_of_client(tx: Tx, org: UUID, client: UUID) -> int:
+    """How many engagements hang on the client, closed ones included."""
+    return await tx.value(COUNT_OF_CLIENT, org, client)
 
 
 async def page(

@@ -61,7 +61,8 @@ returning id, org_id, version, client_id, proposal_id, name, status
 """
 CANCEL_PROJECTS = """
 update projects set cancelled_at = $3, updated_at = $3, version = version + 1
-where org_id = $1 and saga_id = $2 and cancelled_at is null
+where org_id = $1 and deleted_at is null and cancelled_at is null
+  and engagement_id in (select id from engagements where org_id = $1 and saga_id = $2)
 returning id, org_id, version, engagement_id, client_id, name
 """
 
@@ -165,5 +166,5 @@ async def cancel_engagements(tx: Tx, org: UUID, saga: UUID, at: datetime) -> lis
 
 
 async def cancel_projects(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledProject]:
-    """Mark the projects of what the saga opened as cancelled."""
+    """Mark the projects of what the saga opened as cancelled, those included that were added since."""
     return await tx.rows(CancelledProject, CANCEL_PROJECTS, org, saga, at)

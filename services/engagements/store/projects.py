@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
+from shared.contracts.engagements import ProjectState
 from shared.database import Tx
 from shared.database.listing import Order, in_each_order
 
@@ -26,6 +27,30 @@ p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and ($2::uuid 
 """
 GET = f"""
 select {COLUMNS} from {JOINED} where {READABLE} and p.id = $3
+"""
+LOCK = f"""
+select {COLUMNS} from {JOINED}
+where p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and p.id = $2 for update of p
+"""
+STATE = """
+select org_id, id, version, engagement_id, client_id, name,
+  deleted_at is not null or cancelled_at is not null as is_deleted
+from projects where org_id = $1 and id = $2
+"""
+INSERT = """
+insert into projects (id, org_id, version, engagement_id, client_id, name, description, status, phase, service_id,
+  created_at, updated_at, completed_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+SAVE = """
+update projects set version = $3, name = $4, description = $5, status = $6, phase = $7, updated_at = $8,
+  completed_at = $9
+where org_id = $1 and id = $2
+"""
+DELETE = """
+update projects set version = version + 1, deleted_at = $3, updated_at = $3
+where org_id = $1 and id = $2 and deleted_at is null
+returning org_id, id, version, engagement_id, client_id, name, true as is_deleted
 """
 OF_ENGAGEMENT = f"""
 select {COLUMNS} from {JOINED}
@@ -107,6 +132,58 @@ async def get(tx: Tx, org: UUID, project: UUID, *, only_of: UUID | None) -> Proj
     """The project, if the caller may see it."""
     row = await tx.row(_Row, GET, org, only_of, project)
     return None if row is None else row.project()
+
+
+async def lock(tx: Tx, org: UUID, project: UUID) -> Project | None:
+    """The project, which nobody else changes until the transaction ends."""
+    row = await tx.row(_Row, LOCK, org, project)
+    return None if row is None else row.project()
+
+
+async def get_state(tx: Tx, org: UUID, project: UUID) -> ProjectState | None:
+    """The project as others keep it; a deleted or cancelled one is a tombstone."""
+    return await tx.row(ProjectState, STATE, org, project)
+
+
+async def insert(tx: Tx, project: Project) -> None:
+    """Write a new project."""
+    await tx.run(
+        INSERT,
+        project.id,
+        project.org_id,
+        project.version,
+        project.engagement.id,
+        project.engagement.client_id,
+        project.name,
+        project.description,
+        project.status,
+        project.phase,
+        project.service.id if project.service else None,
+        project.created_at,
+        project.updated_at,
+        project.completed_at,
+    )
+
+
+async def save(tx: Tx, project: Project) -> None:
+    """Write what may change of a project that this transaction has locked."""
+    await tx.run(
+        SAVE,
+        project.org_id,
+        project.id,
+        project.version,
+        project.name,
+        project.description,
+        project.status,
+        project.phase,
+        project.updated_at,
+        project.completed_at,
+    )
+
+
+async def delete(tx: Tx, org: UUID, project: UUID, at: datetime) -> ProjectState | None:
+    """Mark the project as deleted; its last state, a tombstone."""
+    return await tx.row(ProjectState, DELETE, org, project, at)
 
 
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID) -> list[Project]:
