@@ -19,6 +19,7 @@ from shared.messaging.messenger import Messenger
 from shared.web.app import run_process, service_app
 
 NAME = "conversations"
+ROUTES = (ProjectConversationController, ConversationController, InboxController, AliasController, SummaryController)
 
 
 def create_app(config: ConversationSettings) -> Litestar:
@@ -46,13 +47,7 @@ def create_app(config: ConversationSettings) -> Litestar:
     return service_app(
         NAME,
         config,
-        routes=[
-            ProjectConversationController,
-            ConversationController,
-            InboxController,
-            AliasController,
-            SummaryController,
-        ],
+        routes=ROUTES,
         state={"database": database, "bus": bus},
         dependencies={"database": database},
         probes={"database": database.is_there, "broker": messenger.is_there},

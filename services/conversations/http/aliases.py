@@ -12,6 +12,7 @@ from services.conversations.http import calls
 from services.conversations.http.bodies import ConversationChangesBody, MessageBody
 from services.conversations.http.conversations import OLDEST_FIRST, IncludeInternal
 from services.conversations.http.deprecation import (
+    TOLD,
     Deprecated,
     find_successor_by_path,
     old_place,
@@ -28,6 +29,7 @@ class AliasController(Controller):
     tags = ["Conversations"]
     middleware = [Deprecated()]
     before_request = find_successor_by_path
+    response_headers = TOLD
     dependencies = {"place": Provide(old_place)}
     opt = {"resource": old_place_is_there}
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders
+from litestar.datastructures import MutableScopeHeaders, ResponseHeader
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,22 @@ from shared.web.inputs import IdInPath
 
 DEPRECATED_SINCE: Final = "@1767225600"
 """2026-01-01 00:00 UTC, as RFC 9745 spells it."""
+TOLD: Final = (
+    ResponseHeader(
+        name="Deprecation",
+        value=DEPRECATED_SINCE,  # a value gives the header a schema in the OpenAPI document; `Deprecated` sends it
+        description="Since when, as RFC 9745 spells it.",
+        required=True,
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Link",
+        value='</api/projects/…>; rel="successor-version"',
+        description='The path that takes its place, as `rel="successor-version"`.',
+        required=True,
+        documentation_only=True,
+    ),
+)
 _SUCCESSOR: Final = "successor"
 _PROJECT: Final = "project"
 

@@ -11,7 +11,7 @@ from services.conversations.domain import conversations
 from services.conversations.http import calls
 from services.conversations.http.bodies import ConversationOnProjectBody
 from services.conversations.http.conversations import SORT_FIELDS
-from services.conversations.http.deprecation import Deprecated, find_successor_by_body
+from services.conversations.http.deprecation import TOLD, Deprecated, find_successor_by_body
 from services.conversations.http.places import require_project
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationInInbox, ConversationView
@@ -61,6 +61,7 @@ class InboxController(Controller):
         deprecated=True,
         middleware=[Deprecated()],
         before_request=find_successor_by_body,
+        response_headers=TOLD,
     )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[ConversationOnProjectBody]

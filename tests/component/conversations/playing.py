@@ -24,13 +24,14 @@ NAME = "conversations"
 
 def project_of(org: UUID, **changes: Any) -> ProjectState:
     fields: dict[str, Any] = {
+        "org_id": org,
         "id": new_id(),
         "version": 1,
         "engagement_id": new_id(),
         "client_id": new_id(),
         "name": "SEO",
     }
-    return ProjectState(**fields | {"org_id": org} | changes)
+    return ProjectState(**fields | changes)
 
 
 async def tells(orchestrator: Orchestrator, database: Database, what: str, project: ProjectState) -> None:

@@ -183,6 +183,20 @@ async def test_concurrent_messages_are_all_counted(service: Service, staff: Acto
     assert found["last_message_at"] == max(each["created_at"] for each in written)
 
 
+async def test_counts_and_times_stay_true_while_messages_come_and_go(
+    service: Service, staff: Actor, project: ProjectState
+):
+    path = await opens(service, staff, project)
+    written = [await posts(service, staff, path, is_internal=bool(n % 2)) for n in range(6)]
+    deletions = [service.call(staff, "DELETE", f"{path}/messages/{each['id']}") for each in written]
+    await asyncio.gather(*deletions, *(posts(service, staff, path, is_internal=bool(n % 2)) for n in range(6)))
+    for actor in (staff, actors.client(staff.org_id, id=project.client_id)):
+        found = await reads(service, actor, path)
+        left = [each["created_at"] for each in found["messages"]]
+        assert (found["message_count"], found["last_message_at"]) == (len(left), max(left))
+        assert len(left) == (6 if actor is staff else 3)
+
+
 async def test_what_is_sent_changes_and_the_rest_stays(service: Service, staff: Actor, project: ProjectState):
     path = await opens(service, staff, project)
     before = await reads(service, staff, path)
