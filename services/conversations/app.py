@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from services.conversations.http.aliases import AliasController
+from services.conversations.http.conversations import ConversationController, ProjectConversationController
+from services.conversations.http.inbox import InboxController
 from services.conversations.http.summaries import SummaryController
 from services.conversations.messages import FILTERS, HANDLERS
 from services.conversations.settings import ConversationSettings
@@ -16,6 +19,7 @@ from shared.messaging.messenger import Messenger
 from shared.web.app import run_process, service_app
 
 NAME = "conversations"
+ROUTES = (ProjectConversationController, ConversationController, InboxController, AliasController, SummaryController)
 
 
 def create_app(config: ConversationSettings) -> Litestar:
@@ -43,8 +47,8 @@ def create_app(config: ConversationSettings) -> Litestar:
     return service_app(
         NAME,
         config,
-        routes=[SummaryController],
-        state={"database": database},
+        routes=ROUTES,
+        state={"database": database, "bus": bus},
         dependencies={"database": database},
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds={},

@@ -1,12 +1,116 @@
-"""Conversations."""
+"""Conversations, each with its project; gone with it: every read joins the replica of projects.
+
+Statements come in twos, for staff and for clients, by whether `only_of` names a client: a client sees those on their
+own projects, and neither count nor time of an internal message, nor their order.
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from services.conversations.model import Summary
-from shared.database import Tx
+import msgspec
 
+from services.conversations.model import Conversation, ConversationStatus, Summary
+from services.conversations.store import messages
+from shared.database import Tx
+from shared.database.listing import in_each_order
+
+STAFF, CLIENT = "staff", "client"
+READERS = (STAFF, CLIENT)
+SEEN = {
+    STAFF: "c.message_count, c.last_message_at",
+    CLIENT: "c.public_message_count as message_count, c.last_public_message_at as last_message_at",
+}
+LAST = {STAFF: "c.last_message_at", CLIENT: "c.last_public_message_at"}
+MINE = {STAFF: "$2::uuid is null", CLIENT: "p.client_id = $2::uuid"}
+COLUMNS = """
+c.id, c.org_id, c.version, c.project_id, p.name as project_name, p.engagement_id, c.subject, c.status, c.created_at,
+c.updated_at
+"""
+JOINED = "conversations c join projects p on p.org_id = c.org_id and p.id = c.project_id"
+THERE = "c.org_id = $1 and p.org_id = $1 and not p.is_deleted"
+
+INSERT = """
+insert into conversations (id, org_id, version, project_id, subject, status, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+# One statement, so that the counts are those of the messages beside them. `$4`: whether internal ones are shown.
+GET = {
+    reader: f"""
+select {COLUMNS}, {SEEN[reader]}, coalesce((
+    select jsonb_agg(to_jsonb(shown) order by shown.created_at, shown.id) from (
+      select {messages.COLUMNS} from messages m {messages.SENDER}
+      where m.org_id = c.org_id and m.conversation_id = c.id and m.deleted_at is null and ($4 or not m.is_internal)
+    ) shown
+  ), '[]') as messages
+from {JOINED} where {THERE} and {MINE[reader]} and c.id = $3
+"""
+    for reader in READERS
+}
+LOCK = {
+    reader: f"""
+select {COLUMNS}, {SEEN[reader]} from {JOINED} where {THERE} and {MINE[reader]} and c.id = $3 and c.project_id = $4
+for update of c
+"""
+    for reader in READERS
+}
+SAVE = """
+update conversations set version = $4, subject = $5, status = $6, updated_at = $7
+where org_id = $1 and id = $2 and version = $3
+"""
+PROJECT_OF = f"""
+select c.project_id from {JOINED} where {THERE} and ($2::uuid is null or p.client_id = $2) and c.id = $3
+"""
+FILTERED = "($3::smallint is null or c.status = $3)"
+OF_PROJECT = "c.project_id = $4"
+NARROWED = "($4::uuid is null or c.project_id = $4) and ($5::uuid is null or p.engagement_id = $5)"
+COUNT_OF_PROJECT = {
+    reader: f"""
+select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {FILTERED} and {OF_PROJECT}
+"""
+    for reader in READERS
+}
+COUNT_OF_INBOX = {
+    reader: f"""
+select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {FILTERED} and {NARROWED}
+"""
+    for reader in READERS
+}
+SORTS = ("id", "subject", "status", "created_at", "updated_at")
+LIST_OF_PROJECT = {
+    (reader, *order): sql
+    for reader in READERS
+    for order, sql in in_each_order(
+        f"""
+select {COLUMNS}, {SEEN[reader]} from {JOINED}
+where {THERE} and {MINE[reader]} and {FILTERED} and {OF_PROJECT} {{order}} limit $5 offset $6
+""",
+        {name: f"c.{name}" for name in SORTS} | {"last_message_at": LAST[reader]},
+        nullable=("subject", "last_message_at"),
+    ).items()
+}
+# The newest message is looked for once the page is known, for its rows only.
+LIST_OF_INBOX = {
+    (reader, *order): sql
+    for reader in READERS
+    for order, sql in in_each_order(
+        f"""
+select page.*, coalesce((
+    select jsonb_agg(to_jsonb(newest)) from (
+      select {messages.COLUMNS} from messages m {messages.SENDER}
+      where m.org_id = page.org_id and m.conversation_id = page.id and m.deleted_at is null and not m.is_internal
+      order by m.created_at desc, m.id desc limit 1
+    ) newest
+  ), '[]') as messages
+from (
+  select {COLUMNS}, {SEEN[reader]} from {JOINED}
+  where {THERE} and {MINE[reader]} and {FILTERED} and {NARROWED} {{order}} limit $6 offset $7
+) page
+""",
+        {name: f"c.{name}" for name in SORTS} | {"last_message_at": LAST[reader]},
+        nullable=("subject", "last_message_at"),
+    ).items()
+}
 # `$2` is the client who asks: they see their own, and neither count nor time of an internal message.
 OF_ENGAGEMENT = """
 select c.id, c.project_id, c.subject, c.status,
@@ -18,6 +122,83 @@ order by last_message_at desc nulls last, c.id
 """
 
 
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of conversations is narrowed to; `only_of` is the client who asks."""
+
+    only_of: UUID | None = None
+    status: ConversationStatus | None = None
+    project_id: UUID | None = None
+    engagement_id: UUID | None = None
+
+
+class _Place(msgspec.Struct, frozen=True):
+    project_id: UUID
+
+
+async def insert(tx: Tx, conversation: Conversation) -> None:
+    """Write a new conversation."""
+    await tx.run(
+        INSERT,
+        conversation.id,
+        conversation.org_id,
+        conversation.version,
+        conversation.project_id,
+        conversation.subject,
+        conversation.status,
+        conversation.created_at,
+        conversation.updated_at,
+    )
+
+
+async def get(
+    tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | None, shows_internal: bool
+) -> Conversation | None:
+    """The conversation with its messages, oldest first, if the caller may see it."""
+    return await tx.row(Conversation, GET[_reader(only_of)], org, only_of, conversation, shows_internal)
+
+
+async def lock(tx: Tx, org: UUID, project: UUID, conversation: UUID, *, only_of: UUID | None) -> Conversation | None:
+    """The conversation of that project without messages, locked; None unless the caller may see it."""
+    return await tx.row(Conversation, LOCK[_reader(only_of)], org, only_of, conversation, project)
+
+
+async def save(tx: Tx, before: Conversation, after: Conversation) -> None:
+    """Write what changed of the conversation itself."""
+    await tx.run(
+        SAVE, before.org_id, before.id, before.version, after.version, after.subject, after.status, after.updated_at
+    )
+
+
+async def project_of(tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | None) -> UUID | None:
+    """The project of the conversation, if the caller may see it."""
+    found = await tx.row(_Place, PROJECT_OF, org, only_of, conversation)
+    return None if found is None else found.project_id
+
+
+async def page_of_project(
+    tx: Tx, org: UUID, filters: Filters, order: tuple[str, str], *, limit: int, offset: int
+) -> tuple[list[Conversation], int]:
+    """One page of the conversations of `filters.project_id`, without messages, and how many there are in all."""
+    reader = _reader(filters.only_of)
+    arguments = (org, filters.only_of, filters.status, filters.project_id)
+    total = await tx.value(COUNT_OF_PROJECT[reader], *arguments)
+    return await tx.rows(Conversation, LIST_OF_PROJECT[reader, *order], *arguments, limit, offset), total
+
+
+async def page_of_inbox(
+    tx: Tx, org: UUID, filters: Filters, order: tuple[str, str], *, limit: int, offset: int
+) -> tuple[list[Conversation], int]:
+    """One page over all projects, each with its newest message that is not internal, and how many there are in all."""
+    reader = _reader(filters.only_of)
+    arguments = (org, filters.only_of, filters.status, filters.project_id, filters.engagement_id)
+    total = await tx.value(COUNT_OF_INBOX[reader], *arguments)
+    return await tx.rows(Conversation, LIST_OF_INBOX[reader, *order], *arguments, limit, offset), total
+
+
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> list[Summary]:
     """The conversations of all projects of an engagement, newest activity first."""
     return await tx.rows(Summary, OF_ENGAGEMENT, org, only_of, engagement)
+
+
+def _reader(only_of: UUID | None) -> str:
+    return STAFF if only_of is None else CLIENT

@@ -1,8 +1,12 @@
-"""The replica of projects: versioned rows; what is gone stays as a tombstone."""
+"""The replicas of projects and of senders: versioned rows; what is gone stays as a tombstone."""
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from services.conversations.model import Project
 from shared.contracts.engagements import ProjectState
+from shared.contracts.identity import ClientState, UserState
 from shared.database import Tx
 
 KEEP_PROJECT = """
@@ -12,6 +16,14 @@ on conflict (id) do update set
   version = excluded.version, engagement_id = excluded.engagement_id, client_id = excluded.client_id,
   name = excluded.name, is_deleted = excluded.is_deleted
 where projects.version < excluded.version
+"""
+GET_PROJECT = """
+select id, engagement_id, client_id, name, is_deleted from projects where org_id = $1 and id = $2
+"""
+KEEP_SENDER = """
+insert into senders (id, org_id, version, name, email) values ($1, $2, $3, $4, $5)
+on conflict (id) do update set version = excluded.version, name = excluded.name, email = excluded.email
+where senders.version < excluded.version
 """
 
 
@@ -27,3 +39,13 @@ async def keep_project(tx: Tx, project: ProjectState) -> None:
         project.name,
         project.is_deleted,
     )
+
+
+async def get_project(tx: Tx, org: UUID, project: UUID) -> Project | None:
+    """What is kept of the project, a tombstone included; None when this service has never heard of it."""
+    return await tx.row(Project, GET_PROJECT, org, project)
+
+
+async def keep_sender(tx: Tx, sender: ClientState | UserState) -> None:
+    """Keep what identity says, unless something newer is known."""
+    await tx.run(KEEP_SENDER, sender.id, sender.org_id, sender.version, sender.name, sender.email)

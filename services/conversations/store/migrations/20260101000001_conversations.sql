@@ -14,14 +14,25 @@ create table projects (
   is_deleted boolean not null default false
 );
 create index projects_of_engagement on projects (org_id, engagement_id) where not is_deleted;
+create index projects_of_client on projects (org_id, client_id) where not is_deleted;
 select protect('projects');
+
+-- A replica: what identity says of those who write, staff and clients. A message shows its sender's name of today.
+create table senders (
+  id uuid primary key,
+  org_id uuid not null,
+  version int not null,
+  name text not null,
+  email text not null
+);
+select protect('senders');
 
 create table conversations (
   id uuid primary key,
   org_id uuid not null,
   version int not null default 1,
   project_id uuid not null,
-  subject text not null,
+  subject text,
   status smallint not null check (status between 1 and 2),
   created_at timestamptz not null,
   updated_at timestamptz not null,
@@ -30,9 +41,14 @@ create table conversations (
   public_message_count int not null default 0,
   last_message_at timestamptz,
   last_public_message_at timestamptz,
-  check (public_message_count <= message_count)
+  check (public_message_count between 0 and message_count),
+  check ((message_count = 0) = (last_message_at is null)),
+  check ((public_message_count = 0) = (last_public_message_at is null))
 );
 create index conversations_of_project on conversations (org_id, project_id, last_message_at desc nulls last, id);
+-- A client's list is in the order of what they see.
+create index conversations_of_project_for_client
+  on conversations (org_id, project_id, last_public_message_at desc nulls last, id);
 create index conversations_of_organisation on conversations (org_id, last_message_at desc nulls last, id);
 select protect('conversations');
 
@@ -41,6 +57,7 @@ create table messages (
   org_id uuid not null,
   conversation_id uuid not null references conversations (id),
   sender_id uuid not null,
+  -- As they were when it was written; shown until identity has told of the sender.
   sender_name text not null,
   sender_email text not null,
   is_from_client boolean not null,
@@ -53,8 +70,10 @@ create table messages (
   check (not (is_internal and is_from_client))
 );
 create index messages_of_conversation on messages (org_id, conversation_id, created_at, id) where deleted_at is null;
+create index messages_for_client on messages (org_id, conversation_id, created_at, id)
+  where deleted_at is null and not is_internal;
 select protect('messages');
 
 -- migrate:down
 
-drop table messages, conversations, projects;
+drop table messages, conversations, senders, projects;

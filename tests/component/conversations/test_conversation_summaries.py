@@ -1,87 +1,27 @@
-"""The conversation service; the test plays the engagement service, whose events it keeps."""
+"""The summaries that the gateway joins into an engagement; and what the service keeps of projects."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from shared import clock
 from shared.contracts.engagements import ProjectState
 from shared.database import Database
 from shared.ids import new_id
-from shared.messaging import topology
 from shared.web.actor import Actor
+from tests.component.conversations.playing import project_of, tells
 from tests.support import actors
-from tests.support.commands import Orchestrator, orchestrating
-from tests.support.databases import Databases, opened
+from tests.support.commands import Orchestrator
+from tests.support.databases import Databases
 from tests.support.interference import away
-from tests.support.servers import Broker, until
-from tests.support.services import Service, running
-
-NAME = "conversations"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def dsn(databases: Databases) -> AsyncIterator[str]:
-    async with databases.fresh(NAME) as fresh:
-        yield fresh
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
-    async with running(NAME, dsn, shared_broker) as running_service:
-        yield running_service
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def orchestrator(service: Service, shared_broker: Broker) -> AsyncIterator[Orchestrator]:
-    async with orchestrating(shared_broker) as player:
-        yield player
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database(dsn: str) -> AsyncIterator[Database]:
-    """The service's database as the service's role has it, for the test's own hands."""
-    async with opened(dsn) as there:
-        yield there
-
-
-@pytest.fixture
-def staff() -> Actor:
-    """An administrator of an organisation that nobody has used."""
-    return actors.admin()
-
-
-def project_of(org: UUID, **changes: Any) -> ProjectState:
-    fields: dict[str, Any] = {
-        "org_id": org,
-        "id": new_id(),
-        "version": 1,
-        "engagement_id": new_id(),
-        "client_id": new_id(),
-        "name": "SEO",
-    }
-    return ProjectState(**fields | changes)
-
-
-async def tells(orchestrator: Orchestrator, database: Database, what: str, project: ProjectState) -> None:
-    """Let the service hear of a project, and wait until it has kept that."""
-    subject = topology.event_subject(project.org_id, "project", what)
-    await orchestrator.tell(subject, f"project.{what}.v1", project)
-
-    async def is_kept() -> bool:
-        async with database.transaction(project.org_id) as tx:
-            sql = "select true from projects where id = $1 and version >= $2"
-            return await tx.value(sql, project.id, project.version)
-
-    await until(is_kept)
+from tests.support.servers import until
+from tests.support.services import Service
 
 
 async def talks(database: Database, project: ProjectState, subject: str, *, internal: int = 0, open_: int = 0) -> UUID:
@@ -174,7 +114,7 @@ async def test_an_engagement_that_is_not_known_has_none(service: Service, staff:
     assert await summaries(service, staff, id) == []
 
 
-@pytest.mark.parametrize("event", ["cancelled", "changed"])
+@pytest.mark.parametrize("event", ["cancelled", "deleted", "changed"])
 async def test_what_hangs_on_a_deleted_project_is_gone_with_it(
     service: Service, orchestrator: Orchestrator, database: Database, staff: Actor, event: str
 ):

@@ -1,0 +1,1 @@
+"""What the conversation service does: one function per use case."""

@@ -1,0 +1,64 @@
+"""What callers send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from services.conversations.domain.conversations import Changes
+from services.conversations.domain.messages import NewMessage
+from services.conversations.model import Attachment, ConversationStatus
+
+MAX_SIZE_BYTES = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact."""
+
+Subject = Annotated[str, Meta(max_length=255, examples=["Kickoff call"])]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        # The last part because `$` alone would let a line feed pass.
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*(?!\s)$",
+        description="An http or https address.",
+        examples=["https://files.example/brief.pdf"],
+    ),
+]
+
+
+class ConversationBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    subject: Subject | None = None
+
+
+class ConversationOnProjectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    project_id: UUID
+    subject: Subject | None = None
+
+
+class ConversationChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    subject: Subject | UnsetType | None = UNSET
+    status: Annotated[ConversationStatus, Meta(description="1 Open, 2 Closed.")] | UnsetType = UNSET
+
+    def changes(self) -> Changes:
+        """What the domain changes."""
+        return Changes(subject=self.subject, status=self.status)
+
+
+class AttachmentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S", examples=["brief.pdf"])]
+    url: Url
+    # `gt=-1` and not `ge=0`, which Litestar leaves out of the OpenAPI document.
+    size: Annotated[int, Meta(gt=-1, le=MAX_SIZE_BYTES, description="In bytes.")] | None = None
+
+
+class MessageBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    content: Annotated[str, Meta(min_length=1, examples=["The first draft is ready."])]
+    is_internal: Annotated[bool, Meta(description="For staff's eyes only; a client may not say so.")] = False
+    attachments: Annotated[list[AttachmentBody], Meta(max_length=100)] = []
+
+    def message(self) -> NewMessage:
+        """What the domain makes a message of."""
+        attachments = tuple(Attachment(name=each.name, url=each.url, size=each.size) for each in self.attachments)
+        return NewMessage(content=self.content, is_internal=self.is_internal, attachments=attachments)
