@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from shared.money import Money
+from shared.web.bodies import JsonObject
 
 
 class MoneySchema(OpenAPISchemaPlugin):
@@ -26,3 +28,14 @@ class MoneySchema(OpenAPISchemaPlugin):
             ],
             examples=["8500.00"],
         )
+
+
+class JsonObjectSchema(OpenAPISchemaPlugin):
+    """An object of the caller's own, in requests; one that is passed on as it is, in answers."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, JsonObject | msgspec.Raw)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:  # noqa: ARG002
+        return Schema(type=OpenAPIType.OBJECT, additional_properties=True)
