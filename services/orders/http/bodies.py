@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -145,6 +146,17 @@ def _staff(ids: list[UUID] | UnsetType) -> list[Named]:
 
 
 def _values(body: msgspec.Struct, shape: type[msgspec.Struct]) -> dict[str, Any]:
-    """The fields of `shape`, as the body has them; lists become tuples."""
-    values = {name: getattr(body, name) for name in shape.__struct_fields__}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    """The fields of `shape`, as the body has them, in plain types."""
+    return {name: _plain(getattr(body, name)) for name in shape.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case list():
+            return tuple(value)
+        case Money():
+            return Decimal(value)
+        case JsonObject():
+            return bytes(value)
+        case _:
+            return value
