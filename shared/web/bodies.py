@@ -88,13 +88,13 @@ async def look_for_resource(request: Request[Any, Any, Any]) -> None:
 
 
 def decode(body: bytes, shape: Any) -> Any:
-    """Decode `body` as `shape` (a struct type, or a union of one with None); its times are in UTC.
+    """Decode `body` as `shape` (a struct type, or a union of one with None).
 
     A struct may have a class method `faults_between(sent)` for rules between fields. Raises InvalidInput that names
     every bad field by its dotted path.
     """
     try:
-        return _in_utc(_decode(body, shape))
+        return _decode(body, shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput({}, f"The body is not valid JSON: {error}.") from error
     except RecursionError as error:
@@ -137,7 +137,7 @@ def _decode_custom(kind: type, value: Any) -> Any:
 
 
 def _plain(value: Any, shape: Any) -> Any:
-    """Numbers stay as they were spelled in money and in what is kept as text, and are floats elsewhere."""
+    """Numbers stay as they were spelled in money and in a JsonObject, and are floats elsewhere; times are in UTC."""
     match value:
         case dict() if JsonObject in _members(shape):
             return value
@@ -150,24 +150,21 @@ def _plain(value: Any, shape: Any) -> Any:
         case list():
             element = _element_of(shape)
             return [_plain(item, element) for item in value]
+        case str() if datetime in _members(shape):
+            return _in_utc(value)
         case _:
             return value
 
 
-def _in_utc(decoded: Any) -> Any:
-    """The struct with its times in UTC. Raises InvalidInput for one that no calendar of ours holds."""
-    times: dict[str, datetime] = {}
-    errors: dict[str, list[str]] = {}
-    for name in getattr(decoded, "__struct_fields__", ()):
-        at = getattr(decoded, name)
-        if isinstance(at, datetime) and at.tzinfo is not None:
-            try:
-                times[name] = at.astimezone(UTC)
-            except OverflowError:
-                errors[name] = ["Expected a time from 0001-01-01 to 9999-12-31 in UTC."]
-    if errors:
-        raise InvalidInput(errors)
-    return msgspec.structs.replace(decoded, **times) if times else decoded
+def _in_utc(text: str) -> datetime | str:
+    """The time that `text` spells, as answers have it: in UTC. What spells none is left to be refused."""
+    try:
+        time = msgspec.convert(text, datetime)
+        return time.astimezone(UTC) if time.tzinfo else time
+    except msgspec.ValidationError:
+        return text
+    except OverflowError:
+        return ""  # in UTC, it is before the year 1 or after the year 9999
 
 
 def _null_characters(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -1,15 +1,53 @@
-"""What our own types look like in the OpenAPI document."""
+"""What our own types and refusals look like in the OpenAPI document."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 import msgspec
 from litestar._openapi.schema_generation import SchemaCreator
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from shared.money import Money
+from shared.web import problems
 from shared.web.bodies import JsonObject
+from shared.web.problems import Problem
+
+_KINDS: Final = {
+    kind.status: kind
+    for kind in (
+        problems.INVALID,
+        problems.FORBIDDEN,
+        problems.NOT_FOUND,
+        problems.CONFLICT,
+        problems.STALE,
+        problems.UNPROCESSABLE,
+    )
+}
+_NOTHING_MORE: Final[Mapping[int, str]] = MappingProxyType({})
+
+
+def refusals(*statuses: int, because: Mapping[int, str] = _NOTHING_MORE) -> dict[int, ResponseSpec]:
+    """For a handler's `responses=`: how the call can be refused, each with a problem as its body.
+
+    400 is always among them: every call refuses a parameter that it does not know. What follows from the kind of call
+    alone (401, 413, 415, 429, 503) the gateway documents. `because` says more than the status's own title.
+    Raises KeyError for a status that no rule of ours answers.
+    """
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=because.get(status, _KINDS[status].title),
+            media_type=problems.MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in sorted({problems.INVALID.status, *statuses, *because})
+    }
 
 
 class MoneySchema(OpenAPISchemaPlugin):
