@@ -15,6 +15,7 @@ from services.orders.domain.tasks import NewTask, TaskFields
 from services.orders.domain.writing import OrderFields
 from services.orders.model import OrderStatus
 from services.orders.store.replicas import Named
+from shared.currency import Currency
 from shared.money import Money
 from shared.web.bodies import JsonObject
 
@@ -27,7 +28,6 @@ Service = Annotated[
 ]
 TemplateId = Annotated[UUID, Meta(description="The service template; 422 when there is none.")]
 EngagementId = Annotated[UUID, Meta(description="An engagement of the same client; 422 when there is none.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="ISO 4217.")]
 Quantity = Annotated[int, Meta(ge=1, le=INT_MAX)]
 Note = Annotated[str, Meta(max_length=20_000)]
 Number = Annotated[
@@ -42,7 +42,12 @@ Description = Annotated[str, Meta(max_length=20_000)]
 Position = Annotated[int, Meta(ge=INT_MIN, le=INT_MAX)]
 Hours = Annotated[
     int,
-    Meta(ge=0, le=INT_MAX, description="Hours. Not together with `due_at`; the one that is set replaces the other."),
+    Meta(
+        ge=0,
+        le=INT_MAX,
+        description="Hours. Not together with `due_at`; the one that is set replaces the other.",
+        extra_json_schema={"extra": {"minimum": 0}},  # a 0 that Litestar leaves out
+    ),
 ]
 DueAt = Annotated[
     datetime,
@@ -158,5 +163,7 @@ def _plain(value: Any) -> Any:
             return Decimal(value)
         case JsonObject():
             return bytes(value)
+        case Currency():
+            return value.value
         case _:
             return value

@@ -19,8 +19,10 @@ from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_id, filter_number, listing, page_query
 
+UNKNOWN = "A client, service, engagement or employee is none of the organisation's"
 SORT_FIELDS = ("id", "number", "status", "price", "created_at")
 
 
@@ -34,7 +36,7 @@ class OrderController(Controller):
     path = "/api/orders"
     tags = ["Orders"]
 
-    @get(summary="List orders")
+    @get(summary="List orders", responses=refusals())
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -54,7 +56,11 @@ class OrderController(Controller):
             found = await reading.browse(tx, actor, query, status=wanted, client_id=client, engagement_id=engagement)
         return listing(request, query, found, views.view)
 
-    @post(summary="Make an order of a client's", guards=[staff_only])
+    @post(
+        summary="Make an order of a client's",
+        guards=[staff_only],
+        responses=refusals(403, because={422: UNKNOWN, 409: "The number is taken"}),
+    )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, bus: Broker, data: JSONBody[OrderBody]
     ) -> Response[OrderView]:
@@ -65,7 +71,7 @@ class OrderController(Controller):
         await hear_of(request, database, bus, actor.org_id, data.named())
         return await once(request, database, actor.org_id, effect)
 
-    @get("/{order_id:str}", summary="Retrieve an order")
+    @get("/{order_id:str}", summary="Retrieve an order", responses=refusals(404))
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath
     ) -> Response[OrderView]:
@@ -78,6 +84,9 @@ class OrderController(Controller):
         summary="Change an order; price, currency and quantity stay once a signature made it",
         guards=[staff_only],
         opt={"resource": order_is_there},
+        responses=refusals(
+            403, 404, 412, because={422: UNKNOWN, 409: "The number is taken, or a signed amount would change"}
+        ),
     )
     async def change(
         self,
@@ -95,7 +104,12 @@ class OrderController(Controller):
             order = await writing.change(tx, found, data.said(), clock.now())
         return single(request, views.view(order), order.version)
 
-    @delete("/{order_id:str}", summary="Delete an order, its tasks with it", guards=[staff_only])
+    @delete(
+        "/{order_id:str}",
+        summary="Delete an order, its tasks with it",
+        guards=[staff_only],
+        responses=refusals(403, 404, 412),
+    )
     async def remove(self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
             found = await writing.lock(tx, actor, parse_id(order_id))

@@ -19,6 +19,9 @@ from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
+
+UNKNOWN = "An employee is no member of the organisation's staff"
 
 
 async def task_is_there(request: Request[Any, Any, Any]) -> None:
@@ -31,13 +34,21 @@ class TasksOfOrderController(Controller):
     path = "/api/orders/{order_id:str}/tasks"
     tags = ["Order tasks"]
 
-    @get(summary="List the tasks of an order, as they are sorted; a client's are those that are public or for them")
+    @get(
+        summary="List the tasks of an order, as they are sorted; a client's are those that are public or for them",
+        responses=refusals(404),
+    )
     async def browse(self, actor: Asker, database: Db, order_id: IdInPath) -> list[TaskView]:
         async with database.transaction(actor.org_id) as tx:
             found = await tasks.browse(tx, actor, parse_id(order_id))
         return [views.task_view(task) for task in found]
 
-    @post(summary="Add a task to an order", guards=[staff_only], opt={"resource": order_is_there})
+    @post(
+        summary="Add a task to an order",
+        guards=[staff_only],
+        opt={"resource": order_is_there},
+        responses=refusals(403, 404, because={422: UNKNOWN}),
+    )
     async def create(
         self,
         request: Request[Any, Any, Any],
@@ -63,6 +74,7 @@ class TaskController(Controller):
         summary="Change a task; setting one of deadline and due_at clears the other",
         guards=[staff_only],
         opt={"resource": task_is_there},
+        responses=refusals(403, 404, 412, because={422: UNKNOWN}),
     )
     async def change(
         self,
@@ -80,14 +92,19 @@ class TaskController(Controller):
             task = await tasks.change(tx, found, data.said())
         return single(request, views.task_view(task), task.version)
 
-    @delete(summary="Remove a task", guards=[staff_only])
+    @delete(summary="Remove a task", guards=[staff_only], responses=refusals(403, 404, 412))
     async def remove(self, request: Request[Any, Any, Any], actor: Asker, database: Db, task_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
             found = await tasks.lock(tx, actor, parse_id(task_id))
             require_match(request, found.version)
             await tasks.delete(tx, found, clock.now())
 
-    @post("/complete", summary="Mark a task as complete; a client, one that is for them", status_code=200)
+    @post(
+        "/complete",
+        summary="Mark a task as complete; a client, one that is for them",
+        status_code=200,
+        responses=refusals(404, 412),
+    )
     async def complete(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, task_id: IdInPath
     ) -> Response[TaskView]:
@@ -99,7 +116,12 @@ class TaskController(Controller):
 
         return await once(request, database, actor.org_id, effect)
 
-    @delete("/complete", summary="Mark a task as not complete; a client, one that is for them", status_code=200)
+    @delete(
+        "/complete",
+        summary="Mark a task as not complete; a client, one that is for them",
+        status_code=200,
+        responses=refusals(404, 412),
+    )
     async def reopen(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, task_id: IdInPath
     ) -> Response[TaskView]:
