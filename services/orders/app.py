@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 
 from services.orders.http.orders import OrderController
-from services.orders.messages import FILTERS, HANDLERS
+from services.orders.http.tasks import TaskController, TasksOfOrderController
+from services.orders.messages import FILTERS, HANDLERS, answers
 from services.orders.settings import OrderSettings
 from shared.database import Database
 from shared.messaging.bus import Bus
@@ -28,7 +29,7 @@ def create_app(config: OrderSettings) -> Litestar:
         bus,
         filters=FILTERS,
         handlers=HANDLERS,
-        answers={},
+        answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
     )
@@ -43,9 +44,9 @@ def create_app(config: OrderSettings) -> Litestar:
     return service_app(
         NAME,
         config,
-        routes=[OrderController],
+        routes=[OrderController, TasksOfOrderController, TaskController],
         state={"database": database},
-        dependencies={"database": database},
+        dependencies={"database": database, "bus": bus},
         probes={"database": database.is_there, "broker": messenger.is_there},
         problem_kinds={},
         lifespan=[lifespan],

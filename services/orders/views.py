@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from services.orders.model import Client, Order
+from services.orders.model import Client, Employee, Order, OrderStatus, Task
 from shared.money import spell_money
+
+FreeObject = Annotated[msgspec.Raw, Meta(description="A JSON object, as it was sent.")]
+Label = Annotated[str, Meta(description=f"One of {', '.join(status.label for status in OrderStatus)}.")]
 
 
 class ClientOfOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,16 +42,16 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID
     client: ClientOfOrder
     engagement_id: UUID | None
-    status: str
-    status_id: int
+    status: Label
+    status_id: OrderStatus
     price: str
     currency: str
     quantity: int
     service: str
     service_id: UUID | None
     note: str | None
-    metadata: dict[str, Any]
-    form_data: dict[str, Any]
+    metadata: FreeObject
+    form_data: FreeObject
     tags: list[str]
     employees: list[EmployeeOfOrder]
     created_at: datetime
@@ -55,6 +59,24 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     date_started: datetime | None
     date_completed: datetime | None
     date_due: datetime | None
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """A task of an order."""
+
+    id: UUID
+    order_id: UUID
+    name: str
+    description: str | None
+    sort_order: int
+    is_public: bool
+    for_client: bool
+    is_complete: bool
+    completed_by: UUID | None
+    completed_at: datetime | None
+    deadline: Annotated[int, Meta(description="Hours.")] | None
+    due_at: datetime | None
+    employees: list[EmployeeOfOrder]
 
 
 def view(order: Order) -> OrderView:
@@ -66,22 +88,49 @@ def view(order: Order) -> OrderView:
         client=_client(order.client),
         engagement_id=order.engagement_id,
         status=order.status.label,
-        status_id=order.status.value,
+        status_id=order.status,
         price=spell_money(order.price),
         currency=order.currency,
         quantity=order.quantity,
         service=order.service,
         service_id=order.service_id,
         note=order.note,
-        metadata=msgspec.json.decode(order.metadata),
-        form_data=msgspec.json.decode(order.form_data),
+        metadata=msgspec.Raw(order.metadata),
+        form_data=msgspec.Raw(order.form_data),
         tags=list(order.tags),
-        employees=[],
+        employees=[_employee(employee) for employee in order.employees],
         created_at=order.created_at,
         updated_at=order.updated_at,
         date_started=order.date_started,
         date_completed=order.date_completed,
         date_due=order.date_due,
+    )
+
+
+def task_view(task: Task) -> TaskView:
+    return TaskView(
+        id=task.id,
+        order_id=task.order_id,
+        name=task.name,
+        description=task.description,
+        sort_order=task.sort_order,
+        is_public=task.is_public,
+        for_client=task.for_client,
+        is_complete=task.completed_at is not None,
+        completed_by=task.completed_by,
+        completed_at=task.completed_at,
+        deadline=task.deadline,
+        due_at=task.due_at,
+        employees=[_employee(employee) for employee in task.employees],
+    )
+
+
+def _employee(employee: Employee) -> EmployeeOfOrder:
+    return EmployeeOfOrder(
+        id=employee.id,
+        name=f"{employee.name_f} {employee.name_l}",
+        name_f=employee.name_f,
+        name_l=employee.name_l,
     )
 
 

@@ -45,7 +45,7 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderState(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as others hear of it (events `order.placed`, `.changed`, `.cancelled`)."""
+    """An order as others hear of it (events `order.placed`, `.changed`, `.deleted`, `.cancelled`)."""
 
     org_id: UUID
     id: UUID
@@ -58,3 +58,4 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     currency: str
     is_cancelled: bool = False
+    is_deleted: bool = False

@@ -24,7 +24,7 @@ from shared.web import idempotency, problems
 from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
 from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.health import Probe, health_routes
-from shared.web.openapi import MoneySchema
+from shared.web.openapi import JsonObjectSchema, MoneySchema
 from shared.web.parameters import refuse_unknown_parameters
 from shared.web.trust import Trust
 
@@ -66,7 +66,7 @@ def service_app(
         openapi_config=OpenAPIConfig(
             title=name, version="1", path=SCHEMA_PATH, render_plugins=[JsonRenderPlugin(path="/openapi.json")]
         ),
-        plugins=[MoneySchema()],
+        plugins=[MoneySchema(), JsonObjectSchema()],
         logging_config=None,
     )
 

@@ -26,6 +26,12 @@ class NotJson(HTTPException):
     status_code = 415
 
 
+class JsonObject(bytes):
+    """A JSON object of the caller's own, as text: the order of its keys and the spelling of its numbers are kept."""
+
+    __slots__ = ()
+
+
 class _Number:
     """A JSON number with a point or an exponent, still as it was spelled."""
 
@@ -84,17 +90,23 @@ async def look_for_resource(request: Request[Any, Any, Any]) -> None:
 def decode(body: bytes, shape: Any) -> Any:
     """Decode `body` as `shape` (a struct type, or a union of one with None).
 
-    Raises InvalidInput that names every bad field by its dotted path.
+    A struct may have a class method `faults_between(sent)` for rules between fields. Raises InvalidInput that names
+    every bad field by its dotted path.
     """
     try:
-        value = _plain(_decoder.decode(body), shape)
+        return _decode(body, shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput({}, f"The body is not valid JSON: {error}.") from error
     except RecursionError as error:
         raise InvalidInput({}, "The body is nested too deeply.") from error
+
+
+def _decode(body: bytes, shape: Any) -> Any:
+    value = _plain(_decoder.decode(body), shape)
     errors: dict[str, list[str]] = {}
     if b"\\u0000" in body:
         _gather(errors, _null_characters(value, ()))
+    _gather(errors, _faults_between(value, shape))
     try:
         decoded = _convert(value, shape)
     except msgspec.ValidationError as error:
@@ -117,12 +129,18 @@ def _convert(value: Any, shape: Any) -> Any:
 def _decode_custom(kind: type, value: Any) -> Any:
     if kind is Money:
         return parse_money(value.text if isinstance(value, _Number) else value)
+    if kind is JsonObject:
+        if not isinstance(value, dict):
+            raise ValueError("Expected `object`")  # what msgspec turns into the field's message
+        return JsonObject(msgspec.json.encode(value, enc_hook=lambda number: msgspec.Raw(number.text.encode())))
     raise NotImplementedError(kind)
 
 
 def _plain(value: Any, shape: Any) -> Any:
-    """Numbers stay as they were spelled where money is asked for, and are floats elsewhere; times are in UTC."""
+    """Numbers stay as they were spelled in money and in a JsonObject, and are floats elsewhere; times are in UTC."""
     match value:
+        case dict() if JsonObject in _members(shape):
+            return value
         case _Number():
             return value if Money in _members(shape) else float(value.text)
         case dict():
@@ -192,6 +210,14 @@ def _faults_of_fields(value: dict[str, Any], struct: type[msgspec.Struct], path:
             yield from _faults(value[name], field.type, (*path, name))
         elif field.required:
             yield (*path, name), "This field is required."
+
+
+def _faults_between(value: Any, shape: Any) -> Iterator[tuple[Path, str]]:
+    """What the struct itself says against what was sent."""
+    tell = getattr(_struct_of(shape), "faults_between", None)
+    if tell is not None and isinstance(value, dict):
+        for field, message in tell(value):
+            yield (field,), message
 
 
 def _struct_of(shape: Any) -> type[msgspec.Struct] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Schema
@@ -14,6 +15,7 @@ from litestar.typing import FieldDefinition
 
 from shared.money import Money
 from shared.web import problems
+from shared.web.bodies import JsonObject
 from shared.web.problems import Problem
 
 _KINDS: Final = {
@@ -64,3 +66,14 @@ class MoneySchema(OpenAPISchemaPlugin):
             ],
             examples=["8500.00"],
         )
+
+
+class JsonObjectSchema(OpenAPISchemaPlugin):
+    """An object of the caller's own, in requests; one that is passed on as it is, in answers."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, JsonObject | msgspec.Raw)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:  # noqa: ARG002
+        return Schema(type=OpenAPIType.OBJECT, additional_properties=True)

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, Request, Response, delete, get, post, put
 
 from services.orders import views
-from services.orders.domain import reading
+from services.orders.domain import reading, writing
+from services.orders.http.asking import Broker, hear_of
+from services.orders.http.bodies import ChangedOrderBody, OrderBody
 from services.orders.model import OrderStatus
 from services.orders.views import OrderView
+from shared import clock
+from shared.database import Tx
 from shared.ids import parse_id
-from shared.web.inputs import Asker, Db, FromQuery, IdInPath
+from shared.web.answers import require_match, single
+from shared.web.guards import staff_only
+from shared.web.idempotency import once
+from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_id, filter_number, listing, page_query
 
+UNKNOWN = "A client, service, engagement or employee is none of the organisation's"
 SORT_FIELDS = ("id", "number", "status", "price", "created_at")
+
+
+async def order_is_there(request: Request[Any, Any, Any]) -> None:
+    """Raises NotFound unless the caller may see the order of the path."""
+    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+        await reading.retrieve(tx, request.state["actor"], parse_id(request.path_params["order_id"]))
 
 
 class OrderController(Controller):
     path = "/api/orders"
     tags = ["Orders"]
 
-    @get(summary="List orders")
+    @get(summary="List orders", responses=refusals())
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -41,8 +56,62 @@ class OrderController(Controller):
             found = await reading.browse(tx, actor, query, status=wanted, client_id=client, engagement_id=engagement)
         return listing(request, query, found, views.view)
 
-    @get("/{order_id:str}", summary="Retrieve an order")
-    async def retrieve(self, actor: Asker, database: Db, order_id: IdInPath) -> OrderView:
+    @post(
+        summary="Make an order of a client's",
+        guards=[staff_only],
+        responses=refusals(403, because={422: UNKNOWN, 409: "The number is taken"}),
+    )
+    async def create(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, bus: Broker, data: JSONBody[OrderBody]
+    ) -> Response[OrderView]:
+        async def effect(tx: Tx) -> Response[OrderView]:
+            order = await writing.create(tx, actor, data.user_id, data.said(), clock.now())
+            return single(request, views.view(order), order.version, status=201)
+
+        await hear_of(request, database, bus, actor.org_id, data.named())
+        return await once(request, database, actor.org_id, effect)
+
+    @get("/{order_id:str}", summary="Retrieve an order", responses=refusals(404))
+    async def retrieve(
+        self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath
+    ) -> Response[OrderView]:
         async with database.transaction(actor.org_id) as tx:
             order = await reading.retrieve(tx, actor, parse_id(order_id))
-        return views.view(order)
+        return single(request, views.view(order), order.version)
+
+    @put(
+        "/{order_id:str}",
+        summary="Change an order; price, currency and quantity stay once a signature made it",
+        guards=[staff_only],
+        opt={"resource": order_is_there},
+        responses=refusals(
+            403, 404, 412, because={422: UNKNOWN, 409: "The number is taken, or a signed amount would change"}
+        ),
+    )
+    async def change(
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        bus: Broker,
+        order_id: IdInPath,
+        data: JSONBody[ChangedOrderBody],
+    ) -> Response[OrderView]:
+        await hear_of(request, database, bus, actor.org_id, data.named())
+        async with database.transaction(actor.org_id) as tx:
+            found = await writing.lock(tx, actor, parse_id(order_id))
+            require_match(request, found.version)
+            order = await writing.change(tx, found, data.said(), clock.now())
+        return single(request, views.view(order), order.version)
+
+    @delete(
+        "/{order_id:str}",
+        summary="Delete an order, its tasks with it",
+        guards=[staff_only],
+        responses=refusals(403, 404, 412),
+    )
+    async def remove(self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath) -> None:
+        async with database.transaction(actor.org_id) as tx:
+            found = await writing.lock(tx, actor, parse_id(order_id))
+            require_match(request, found.version)
+            await writing.delete(tx, found, clock.now())

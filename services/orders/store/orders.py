@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.orders.model import Client, Order, OrderStatus
-from shared.database import Tx
+from services.orders.model import Client, Employee, Order, OrderStatus
+from services.orders.store.employees import ON_ORDER
+from shared.database import Tx, UniqueViolated
 from shared.database.listing import Order as SortOrder
 from shared.database.listing import in_each_order
 
-COLUMNS = """
+COLUMNS = f"""
 o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.engagement_id,
 o.proposal_id, o.status, o.price, o.currency, o.quantity, o.service, o.service_id, o.note, o.metadata, o.form_data,
-o.tags, o.created_at, o.updated_at, o.date_started, o.date_completed, o.date_due
+o.tags, o.created_at, o.updated_at, o.date_started, o.date_completed, o.date_due, {ON_ORDER}
 """
 JOINED = "orders o join clients c on c.org_id = o.org_id and c.id = o.client_id"
 # A client sees their own.
@@ -25,6 +27,30 @@ o.org_id = $1 and o.deleted_at is null and o.cancelled_at is null and ($2::uuid 
 """
 GET = f"""
 select {COLUMNS} from {JOINED} where {READABLE} and o.id = $3
+"""
+LOCK = f"""
+select {COLUMNS} from {JOINED}
+where o.org_id = $1 and o.id = $2 and o.deleted_at is null and o.cancelled_at is null for update of o
+"""
+# A number that is taken inserts nothing: another can be drawn in the same transaction.
+INSERT = """
+insert into orders (id, org_id, version, number, client_id, engagement_id, status, price, currency, quantity, service,
+  service_id, note, metadata, form_data, tags, employee_ids, date_started, date_completed, date_due, created_at,
+  updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+on conflict (org_id, number) do nothing
+"""
+SAVE = """
+update orders set version = $3, number = $4, client_id = $5, engagement_id = $6, status = $7, price = $8,
+  currency = $9, quantity = $10, service = $11, service_id = $12, note = $13, metadata = $14, form_data = $15,
+  tags = $16, employee_ids = $17, date_started = $18, date_completed = $19, date_due = $20, updated_at = $21
+where org_id = $2 and id = $1
+"""
+DELETE = """
+update orders set deleted_at = $4, updated_at = $4, version = $3 where org_id = $1 and id = $2
+"""
+COUNT_OF_CLIENT = """
+select count(*) from orders where org_id = $1 and client_id = $2 and deleted_at is null and cancelled_at is null
 """
 FILTERED = f"""
 {READABLE} and ($3::smallint is null or o.status = $3) and ($4::uuid is null or o.client_id = $4)
@@ -69,6 +95,7 @@ class _Row(msgspec.Struct, frozen=True):
     date_started: datetime | None
     date_completed: datetime | None
     date_due: datetime | None
+    employees: tuple[Employee, ...]
 
     def order(self) -> Order:
         fields = {name: getattr(self, name) for name in Order.__struct_fields__ if name != "client"}
@@ -89,6 +116,48 @@ async def get(tx: Tx, org: UUID, order: UUID, *, only_of: UUID | None) -> Order 
     """The order, if the caller may see it."""
     row = await tx.row(_Row, GET, org, only_of, order)
     return None if row is None else row.order()
+
+
+async def lock(tx: Tx, org: UUID, order: UUID) -> Order | None:
+    """The order, locked until the transaction ends."""
+    row = await tx.row(_Row, LOCK, org, order)
+    return None if row is None else row.order()
+
+
+async def insert(tx: Tx, order: Order) -> bool:
+    """Write a new order; False, and nothing written, when its number is taken."""
+    return bool(await tx.run(INSERT, *_arguments(order), order.created_at, order.updated_at))
+
+
+async def save(tx: Tx, order: Order) -> bool:
+    """Write what a locked order is now; False when its number is taken, and the transaction is lost."""
+    try:
+        await tx.run(SAVE, *_arguments(order), order.updated_at)
+    except UniqueViolated as error:
+        if error.constraint == "order_number":
+            return False
+        raise
+    return True
+
+
+async def delete(tx: Tx, order: Order, at: datetime) -> None:
+    """Mark a locked order as deleted; `order` has its new version."""
+    await tx.run(DELETE, order.org_id, order.id, order.version, at)
+
+
+async def count_of_client(tx: Tx, org: UUID, client: UUID) -> int:
+    """How many orders hang on the client."""
+    return await tx.value(COUNT_OF_CLIENT, org, client)
+
+
+def _arguments(order: Order) -> tuple[Any, ...]:
+    """$1 to $20."""
+    return (
+        *(order.id, order.org_id, order.version, order.number, order.client.id, order.engagement_id, order.status),
+        *(order.price, order.currency, order.quantity, order.service, order.service_id, order.note),
+        *(order.metadata, order.form_data, list(order.tags), [employee.id for employee in order.employees]),
+        *(order.date_started, order.date_completed, order.date_due),
+    )
 
 
 async def page(

@@ -1,10 +1,20 @@
-"""The replica of clients: versioned rows; what is gone stays as a tombstone."""
+"""The replicas of clients, staff, templates and engagements: versioned rows; what is gone stays as a tombstone."""
 
 from __future__ import annotations
 
-from shared.contracts.identity import ClientState
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from services.orders.model import Client
+from shared.contracts.engagements import EngagementState
+from shared.contracts.identity import ClientState, UserState
+from shared.contracts.proposals import TemplateState
 from shared.database import Tx
 
+# Locks the row also when what it says is newer.
 KEEP_CLIENT = """
 insert into clients (id, org_id, version, name_f, name_l, email, company, phone, is_closed, is_deleted)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -13,10 +23,79 @@ on conflict (id) do update set
   company = excluded.company, phone = excluded.phone, is_closed = excluded.is_closed, is_deleted = excluded.is_deleted
 where clients.version < excluded.version
 """
+KEEP_USER = """
+insert into staff (id, org_id, version, name_f, name_l, is_enabled) values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set
+  version = excluded.version, name_f = excluded.name_f, name_l = excluded.name_l, is_enabled = excluded.is_enabled
+where staff.version < excluded.version
+"""
+KEEP_TEMPLATE = """
+insert into templates (id, org_id, version, name, price, currency, is_deleted) values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (id) do update set
+  version = excluded.version, name = excluded.name, price = excluded.price, currency = excluded.currency,
+  is_deleted = excluded.is_deleted
+where templates.version < excluded.version
+"""
+KEEP_ENGAGEMENT = """
+insert into engagements (id, org_id, version, client_id, is_cancelled) values ($1, $2, $3, $4, $5)
+on conflict (id) do update set
+  version = excluded.version, client_id = excluded.client_id, is_cancelled = excluded.is_cancelled
+where engagements.version < excluded.version
+"""
+UNHEARD_OF = """
+select named.kind, named.id from unnest($2::text[], $3::uuid[]) as named (kind, id)
+where not exists (select from clients where org_id = $1 and id = named.id and named.kind = 'client')
+and not exists (select from staff where org_id = $1 and id = named.id and named.kind = 'user')
+and not exists (select from templates where org_id = $1 and id = named.id and named.kind = 'template')
+and not exists (select from engagements where org_id = $1 and id = named.id and named.kind = 'engagement')
+"""
+# Every create holds this lock; whoever closes a client waits for it, and then counts.
+LOCK_CLIENT = """
+select id, name_f, name_l, email, company, phone from clients
+where org_id = $1 and id = $2 and not is_closed and not is_deleted for update
+"""
+TEMPLATE = """
+select name, price, currency from templates where org_id = $1 and id = $2 and not is_deleted
+"""
+IS_ENGAGEMENT_OF = """
+select exists (select from engagements where org_id = $1 and id = $2 and client_id = $3 and not is_cancelled)
+"""
+
+State = ClientState | UserState | TemplateState | EngagementState
 
 
-async def keep_client(tx: Tx, client: ClientState) -> None:
-    """Keep what identity says, unless something newer is known."""
+class Named(msgspec.Struct, frozen=True):
+    """Something of another service's that a body names: `client`, `user`, `template` or `engagement`."""
+
+    kind: str
+    id: UUID
+
+
+class Template(msgspec.Struct, frozen=True):
+    """What an order takes from a service template."""
+
+    name: str
+    price: Decimal
+    currency: str
+
+
+async def keep(tx: Tx, state: State) -> None:
+    """Keep what the owner says, unless something newer is known."""
+    match state:
+        case ClientState():
+            await _keep_client(tx, state)
+        case UserState():
+            await tx.run(KEEP_USER, state.id, state.org_id, state.version, state.name_f, state.name_l, state.is_enabled)
+        case TemplateState():
+            await tx.run(
+                KEEP_TEMPLATE,
+                *(state.id, state.org_id, state.version, state.name, state.price, state.currency, state.is_deleted),
+            )
+        case EngagementState():
+            await tx.run(KEEP_ENGAGEMENT, state.id, state.org_id, state.version, state.client_id, state.is_cancelled)
+
+
+async def _keep_client(tx: Tx, client: ClientState) -> None:
     await tx.run(
         KEEP_CLIENT,
         client.id,
@@ -30,3 +109,23 @@ async def keep_client(tx: Tx, client: ClientState) -> None:
         client.is_closed,
         client.is_deleted,
     )
+
+
+async def unheard_of(tx: Tx, org: UUID, named: Sequence[Named]) -> list[Named]:
+    """Those of `named` that no row is kept of."""
+    return await tx.rows(Named, UNHEARD_OF, org, [each.kind for each in named], [each.id for each in named])
+
+
+async def lock_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
+    """The client, locked until the transaction ends; None when nothing new may hang on them."""
+    return await tx.row(Client, LOCK_CLIENT, org, client)
+
+
+async def template(tx: Tx, org: UUID, template: UUID) -> Template | None:
+    """The template, unless it is deleted."""
+    return await tx.row(Template, TEMPLATE, org, template)
+
+
+async def is_engagement_of(tx: Tx, org: UUID, engagement: UUID, client: UUID) -> bool:
+    """Whether there is such an engagement of the client's."""
+    return await tx.value(IS_ENGAGEMENT_OF, org, engagement, client)

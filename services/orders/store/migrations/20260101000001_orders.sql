@@ -17,6 +17,39 @@ create table clients (
 );
 select protect('clients');
 
+-- A replica: the members of staff, who may be put on orders and tasks.
+create table staff (
+  id uuid primary key,
+  org_id uuid not null,
+  version int not null,
+  name_f text not null,
+  name_l text not null,
+  is_enabled boolean not null default true
+);
+select protect('staff');
+
+-- A replica: the service templates, for an order's name, price and currency.
+create table templates (
+  id uuid primary key,
+  org_id uuid not null,
+  version int not null,
+  name text not null,
+  price numeric(14, 2) not null,
+  currency text not null,
+  is_deleted boolean not null default false
+);
+select protect('templates');
+
+-- A replica: whose engagement it is.
+create table engagements (
+  id uuid primary key,
+  org_id uuid not null,
+  version int not null,
+  client_id uuid not null,
+  is_cancelled boolean not null default false
+);
+select protect('engagements');
+
 create table orders (
   id uuid primary key,
   org_id uuid not null,
@@ -28,7 +61,7 @@ create table orders (
   status smallint not null check (status between 0 and 4),
   price numeric(14, 2) not null,
   currency text not null,
-  quantity int not null default 1,
+  quantity int not null default 1 check (quantity >= 1),
   service text not null,
   service_id uuid,
   note text,
@@ -49,6 +82,8 @@ create table orders (
 create unique index order_number on orders (org_id, number);
 create index orders_of_organisation on orders (org_id, created_at desc, id)
   where deleted_at is null and cancelled_at is null;
+create index orders_by_status on orders (org_id, status, created_at desc, id)
+  where deleted_at is null and cancelled_at is null;
 create index orders_of_client on orders (org_id, client_id, created_at desc, id)
   where deleted_at is null and cancelled_at is null;
 create index orders_of_engagement on orders (org_id, engagement_id, created_at desc, id)
@@ -59,6 +94,29 @@ create unique index one_order_a_signature on orders (org_id, proposal_id)
   where saga_id is not null and cancelled_at is null;
 select protect('orders');
 
+create table order_tasks (
+  id uuid primary key,
+  org_id uuid not null,
+  version int not null default 1,
+  order_id uuid not null references orders (id),
+  name text not null,
+  description text,
+  sort_order int not null default 0,
+  is_public boolean not null default false,
+  for_client boolean not null default false,
+  deadline int check (deadline >= 0),
+  due_at timestamptz,
+  employee_ids uuid[] not null default '{}',
+  completed_by uuid,
+  completed_at timestamptz,
+  created_at timestamptz not null,
+  deleted_at timestamptz,
+  check (deadline is null or due_at is null),
+  check ((completed_by is null) = (completed_at is null))
+);
+create index tasks_of_order on order_tasks (org_id, order_id, sort_order, created_at, id) where deleted_at is null;
+select protect('order_tasks');
+
 -- migrate:down
 
-drop table orders, clients;
+drop table order_tasks, orders, engagements, templates, staff, clients;

@@ -1,0 +1,57 @@
+"""Request bodies: objects that are kept as they came, and rules between fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.errors import InvalidInput
+from shared.web.bodies import JsonObject, decode
+
+
+class Free(msgspec.Struct, forbid_unknown_fields=True):
+    form: JsonObject | msgspec.UnsetType = msgspec.UNSET
+    count: int = 0
+
+    @classmethod
+    def faults_between(cls, sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        if "form" not in sent and not sent.get("count"):
+            yield "form", "Give form or count."
+
+
+def refusal(raw: bytes) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refused:
+        decode(raw, Free)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"z":1.50,"a":[1e400,-0.0,{"b":0.1000000000000000055511151231257827}],"m":123456789012345678901234567890}',
+        b"{}",
+        b'{"deep":{"list":[null,true,"\xc3\xa9"]}}',
+    ],
+)
+def test_an_object_that_is_kept_as_text_keeps_its_order_and_its_numbers(text: bytes):
+    assert decode(b'{"form": ' + text + b"}", Free).form == text
+
+
+@pytest.mark.parametrize("sent", [b"null", b"[]", b'"x"', b"1", b"1.5"])
+def test_what_is_no_object_is_not_kept_as_one(sent: bytes):
+    assert refusal(b'{"form":' + sent + b"}").errors == {"form": ["Expected `object`."]}
+
+
+def test_an_object_that_is_kept_as_text_holds_no_null_character_and_has_an_end():
+    assert list(refusal(b'{"form":{"a":["\\u0000"]}}').errors) == ["form.a.0"]
+    endless = b'{"form":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
+    assert refusal(endless).detail == "The body is nested too deeply."
+
+
+def test_rules_between_fields_are_told_beside_other_faults():
+    assert refusal(b"{}").errors == {"form": ["Give form or count."]}
+    assert refusal(b'{"count":0,"x":1}').errors == {"x": ["There is no such field."], "form": ["Give form or count."]}
+    assert decode(b'{"count":1}', Free).count == 1
