@@ -46,7 +46,7 @@ class ProjectOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
 class ConversationOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     project_id: UUID
-    subject: str
+    subject: str | None
     status: str
     status_id: int
     message_count: int
