@@ -22,11 +22,13 @@ _KINDS: Final = {
     kind.status: kind
     for kind in (
         problems.INVALID,
+        problems.UNAUTHENTICATED,
         problems.FORBIDDEN,
         problems.NOT_FOUND,
         problems.CONFLICT,
         problems.STALE,
         problems.UNPROCESSABLE,
+        problems.RATE_LIMITED,
     )
 }
 _NOTHING_MORE: Final[Mapping[int, str]] = MappingProxyType({})

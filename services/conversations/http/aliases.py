@@ -18,9 +18,11 @@ from services.conversations.http.deprecation import (
     old_place,
     old_place_is_there,
 )
+from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS
 from services.conversations.views import ConversationView, MessageView
 from shared.web.guards import staff_only
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, PageQuery
 
 
@@ -33,7 +35,7 @@ class AliasController(Controller):
     dependencies = {"place": Provide(old_place)}
     opt = {"resource": old_place_is_there}
 
-    @get(summary="Retrieve a conversation with its messages, oldest first", deprecated=True)
+    @get(summary="Retrieve a conversation with its messages, oldest first", deprecated=True, responses=refusals(404))
     async def retrieve(
         self,
         request: Request[Any, Any, Any],
@@ -45,7 +47,12 @@ class AliasController(Controller):
     ) -> Response[ConversationView]:
         return await calls.retrieve(request, actor, database, place, include_internal=include_internal)
 
-    @put(summary="Change a conversation's subject or status", deprecated=True, guards=[staff_only])
+    @put(
+        summary="Change a conversation's subject or status",
+        deprecated=True,
+        guards=[staff_only],
+        responses=refusals(403, 404, 412),
+    )
     async def change(
         self,
         request: Request[Any, Any, Any],
@@ -56,13 +63,24 @@ class AliasController(Controller):
     ) -> Response[ConversationView]:
         return await calls.change(request, actor, database, place, data)
 
-    @delete(summary="Close a conversation", deprecated=True, guards=[staff_only], status_code=204)
+    @delete(
+        summary="Close a conversation",
+        deprecated=True,
+        guards=[staff_only],
+        status_code=204,
+        responses=refusals(403, 404, 412),
+    )
     async def close(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, place: NamedDependency[Place]
     ) -> None:
         await calls.close(request, actor, database, place)
 
-    @get("/messages", summary="List the messages of a conversation, oldest first", deprecated=True)
+    @get(
+        "/messages",
+        summary="List the messages of a conversation, oldest first",
+        deprecated=True,
+        responses=refusals(404),
+    )
     async def browse_messages(
         self,
         request: Request[Any, Any, Any],
@@ -77,7 +95,7 @@ class AliasController(Controller):
         query = PageQuery(page, limit, OLDEST_FIRST)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
-    @post("/messages", summary="Post a message in a conversation", deprecated=True)
+    @post("/messages", summary="Post a message in a conversation", deprecated=True, responses=MESSAGE_REFUSALS)
     async def post_message(
         self,
         request: Request[Any, Any, Any],
@@ -93,6 +111,7 @@ class AliasController(Controller):
         summary="Delete a message: staff any, a client their own",
         deprecated=True,
         status_code=204,
+        responses=DELETE_REFUSALS,
     )
     async def remove_message(
         self, actor: Asker, database: Db, place: NamedDependency[Place], message_id: IdInPath

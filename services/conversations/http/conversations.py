@@ -20,10 +20,12 @@ from services.conversations.http.places import (
     project_is_there,
     project_place,
 )
+from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationSummary, ConversationView, MessageView
 from shared.web.guards import staff_only
 from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, PageQuery, SortOrder, filter_number, listing, page_query
 
 SORT_FIELDS = ("id", "subject", "status", "created_at", "updated_at", "last_message_at")
@@ -39,7 +41,7 @@ class ProjectConversationController(Controller):
     dependencies = {"project": Provide(project_place)}
     opt = {"resource": project_is_there}
 
-    @get(summary="List the conversations of a project, newest activity first")
+    @get(summary="List the conversations of a project, newest activity first", responses=refusals(404))
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -57,7 +59,7 @@ class ProjectConversationController(Controller):
             found = await conversations.browse_project(tx, actor, project, query, status=wanted)
         return listing(request, query, found, views.listed)
 
-    @post(summary="Open a conversation on a project")
+    @post(summary="Open a conversation on a project", responses=refusals(404))
     async def create(
         self,
         request: Request[Any, Any, Any],
@@ -75,7 +77,7 @@ class ConversationController(Controller):
     dependencies = {"place": Provide(conversation_place)}
     opt = {"resource": conversation_is_there}
 
-    @get(summary="Retrieve a conversation with its messages, oldest first")
+    @get(summary="Retrieve a conversation with its messages, oldest first", responses=refusals(404))
     async def retrieve(
         self,
         request: Request[Any, Any, Any],
@@ -87,7 +89,7 @@ class ConversationController(Controller):
     ) -> Response[ConversationView]:
         return await calls.retrieve(request, actor, database, place, include_internal=include_internal)
 
-    @put(summary="Change a conversation's subject or status", guards=[staff_only])
+    @put(summary="Change a conversation's subject or status", guards=[staff_only], responses=refusals(403, 404, 412))
     async def change(
         self,
         request: Request[Any, Any, Any],
@@ -98,13 +100,13 @@ class ConversationController(Controller):
     ) -> Response[ConversationView]:
         return await calls.change(request, actor, database, place, data)
 
-    @delete(summary="Close a conversation", guards=[staff_only], status_code=204)
+    @delete(summary="Close a conversation", guards=[staff_only], status_code=204, responses=refusals(403, 404, 412))
     async def close(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, place: NamedDependency[Place]
     ) -> None:
         await calls.close(request, actor, database, place)
 
-    @get("/messages", summary="List the messages of a conversation, oldest first")
+    @get("/messages", summary="List the messages of a conversation, oldest first", responses=refusals(404))
     async def browse_messages(
         self,
         request: Request[Any, Any, Any],
@@ -119,7 +121,7 @@ class ConversationController(Controller):
         query = PageQuery(page, limit, OLDEST_FIRST)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
-    @post("/messages", summary="Post a message in a conversation")
+    @post("/messages", summary="Post a message in a conversation", responses=MESSAGE_REFUSALS)
     async def post_message(
         self,
         request: Request[Any, Any, Any],
@@ -130,7 +132,12 @@ class ConversationController(Controller):
     ) -> Response[MessageView]:
         return await calls.post_message(request, actor, database, place, data)
 
-    @delete("/messages/{message_id:str}", summary="Delete a message: staff any, a client their own", status_code=204)
+    @delete(
+        "/messages/{message_id:str}",
+        summary="Delete a message: staff any, a client their own",
+        status_code=204,
+        responses=DELETE_REFUSALS,
+    )
     async def remove_message(
         self, actor: Asker, database: Db, place: NamedDependency[Place], message_id: IdInPath
     ) -> None:

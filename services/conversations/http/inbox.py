@@ -18,6 +18,7 @@ from services.conversations.views import ConversationInInbox, ConversationView
 from shared.errors import NotFound, RefersToNothing
 from shared.web.idempotency import refused
 from shared.web.inputs import Asker, Db, FromQuery, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import (
     Listing,
     PageLimit,
@@ -34,7 +35,7 @@ class InboxController(Controller):
     path = "/api/conversations"
     tags = ["Conversations"]
 
-    @get(summary="List conversations over all projects, each with its newest message")
+    @get(summary="List conversations over all projects, each with its newest message", responses=refusals())
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -62,6 +63,7 @@ class InboxController(Controller):
         middleware=[Deprecated()],
         before_request=find_successor_by_body,
         response_headers=TOLD,
+        responses=refusals(because={422: "The project does not exist"}),
     )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[ConversationOnProjectBody]

@@ -25,6 +25,7 @@ from shared.ids import new_id
 from shared.telemetry import log
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, JSONBody
+from shared.web.openapi import refusals
 
 CLIENT_ADDRESS_HEADER: Final = "serx-client-address"
 
@@ -42,7 +43,19 @@ class AuthController(Controller):
     path = "/api/auth"
     tags = ("Auth",)
 
-    @post("/login", summary="Log in with an e-mail and a password", opt={"public": True}, status_code=200)
+    @post(
+        "/login",
+        summary="Log in with an e-mail and a password",
+        opt={"public": True},
+        status_code=200,
+        responses=refusals(
+            because={
+                401: "The e-mail and the password do not match",
+                403: "The account is disabled",
+                429: "Too many failures",
+            }
+        ),
+    )
     async def log_in(
         self,
         request: Request[Any, Any, Any],
@@ -58,12 +71,12 @@ class AuthController(Controller):
             session = await login.open_session(tx, who, session=new_id(), at=clock.now(), hours=config.session_hours)
         return views.login(sign_session(session, config.session_keys[0]), config.session_hours, who.person)
 
-    @get("/me", summary="Whom the credential stands for")
+    @get("/me", summary="Whom the credential stands for", responses=refusals())
     async def me(self, actor: Asker, database: Db) -> PersonView:
         async with database.transaction(actor.org_id) as tx:
             return views.person(await credentials.who_is(tx, actor))
 
-    @post("/logout", summary="End the session that the request came with", status_code=204)
+    @post("/logout", summary="End the session that the request came with", status_code=204, responses=refusals())
     async def log_out(
         self,
         request: Request[Any, Any, Any],

@@ -20,6 +20,7 @@ from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
 
 SORT_FIELDS = ("id", "name_f", "name_l", "email", "created_at")
@@ -36,7 +37,7 @@ class ClientController(Controller):
     tags = ("Clients",)
     guards = (staff_only,)
 
-    @get(summary="List clients")
+    @get(summary="List clients", responses=refusals(403))
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -51,7 +52,10 @@ class ClientController(Controller):
             found = await clients.browse(tx, actor, query)
         return listing(request, query, found, views.client)
 
-    @post(summary="Create a client; with a password they can log in")
+    @post(
+        summary="Create a client; with a password they can log in",
+        responses=refusals(403, because={409: "The e-mail is taken"}),
+    )
     async def create(
         self,
         request: Request[Any, Any, Any],
@@ -68,7 +72,9 @@ class ClientController(Controller):
 
         return await once(request, database, actor.org_id, effect)
 
-    @get("/{client_id:str}", summary="Retrieve a client", opt={"resource": client_is_there})
+    @get(
+        "/{client_id:str}", summary="Retrieve a client", opt={"resource": client_is_there}, responses=refusals(403, 404)
+    )
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, client_id: IdInPath
     ) -> Response[ClientView]:
@@ -80,6 +86,7 @@ class ClientController(Controller):
         "/{client_id:str}",
         summary="Change a client; disabling one ends their sessions",
         opt={"resource": client_is_there},
+        responses=refusals(403, 404, 412, because={409: "The e-mail is taken"}),
     )
     async def change(
         self,
@@ -102,6 +109,7 @@ class ClientController(Controller):
         summary="Delete a client without engagements and orders",
         opt={"resource": client_is_there},
         status_code=204,
+        responses=refusals(403, 404, 412, because={409: "The client has engagements or orders"}),
     )
     async def delete(
         self,

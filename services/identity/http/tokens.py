@@ -22,6 +22,7 @@ from shared.web.actor import Role
 from shared.web.guards import admins_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
 
 SORT_FIELDS = ("created_at", "name")
@@ -52,7 +53,7 @@ class TokenController(Controller):
     tags = ("Tokens",)
     guards = (admins_only,)
 
-    @get(summary="List API tokens, without their secrets")
+    @get(summary="List API tokens, without their secrets", responses=refusals(403))
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -67,7 +68,10 @@ class TokenController(Controller):
             found = await tokens.browse(tx, actor, query)
         return listing(request, query, found, views.token)
 
-    @post(summary="Make an API token; its secret is shown this once")
+    @post(
+        summary="Make an API token; its secret is shown this once",
+        responses=refusals(403, because={422: "The client does not exist"}),
+    )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[TokenBody]
     ) -> Response[NewTokenView]:
@@ -84,7 +88,7 @@ class TokenController(Controller):
 
         return await once(request, database, actor.org_id, effect)
 
-    @delete("/{token_id:str}", summary="Revoke an API token", status_code=204)
+    @delete("/{token_id:str}", summary="Revoke an API token", status_code=204, responses=refusals(403, 404))
     async def revoke(self, actor: Asker, database: Db, token_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
             await tokens.revoke(tx, actor, parse_id(token_id), event_id=new_id())

@@ -19,6 +19,7 @@ from shared.web.answers import require_match, single
 from shared.web.guards import admins_only, staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
+from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
 
 SORT_FIELDS = ("id", "name_f", "name_l", "email", "created_at")
@@ -35,7 +36,7 @@ class UserController(Controller):
     tags = ("Users",)
     guards = (staff_only,)
 
-    @get(summary="List staff, disabled ones too")
+    @get(summary="List staff, disabled ones too", responses=refusals(403))
     async def browse(
         self,
         request: Request[Any, Any, Any],
@@ -50,7 +51,11 @@ class UserController(Controller):
             found = await users.browse(tx, actor, query)
         return listing(request, query, found, views.user)
 
-    @post(summary="Create a member of staff; with a password they can log in", guards=[admins_only])
+    @post(
+        summary="Create a member of staff; with a password they can log in",
+        guards=[admins_only],
+        responses=refusals(403, because={409: "The e-mail is taken"}),
+    )
     async def create(
         self,
         request: Request[Any, Any, Any],
@@ -67,7 +72,12 @@ class UserController(Controller):
 
         return await once(request, database, actor.org_id, effect)
 
-    @get("/{user_id:str}", summary="Retrieve a member of staff", opt={"resource": user_is_there})
+    @get(
+        "/{user_id:str}",
+        summary="Retrieve a member of staff",
+        opt={"resource": user_is_there},
+        responses=refusals(403, 404),
+    )
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, user_id: IdInPath
     ) -> Response[UserView]:
@@ -80,6 +90,7 @@ class UserController(Controller):
         summary="Change a member of staff",
         guards=[admins_only],
         opt={"resource": user_is_there},
+        responses=refusals(403, 404, 412, because={409: "The e-mail is taken, or it is the last administrator"}),
     )
     async def change(
         self,
@@ -103,6 +114,7 @@ class UserController(Controller):
         guards=[admins_only],
         opt={"resource": user_is_there},
         status_code=204,
+        responses=refusals(403, 404, 412, because={409: "It is the last administrator"}),
     )
     async def delete(self, request: Request[Any, Any, Any], actor: Asker, database: Db, user_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
