@@ -24,7 +24,7 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     if not request.scope["query_string"]:
         return
     given = request.query_params
-    known = _parameters(request.route_handler)
+    known = _parameters(request.route_handler) - set(request.path_params)
     errors = {name: ["There is no such parameter."] for name in given if name not in known}
     errors |= {name: ["This parameter may be given once."] for name in given if len(given.getall(name)) > 1}
     if errors:

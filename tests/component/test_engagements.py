@@ -340,6 +340,20 @@ async def test_a_client_who_is_closed_or_deleted_is_refused(
     assert orchestrator.events(staff.org_id)[1:] == []
 
 
+async def test_a_command_that_knows_the_client_at_a_newer_version_is_believed(
+    service: Service, orchestrator: Orchestrator, database: Database, staff: Actor
+):
+    client = await closed_client(orchestrator, database, staff.org_id, is_closed=True)
+    newer = replace(client, version=client.version + 1, name_l="Doe", is_closed=False)
+    reply = await opens(orchestrator, open_engagement(staff.org_id, client=newer))
+    assert reply.outcome == "done"
+    shown = msgspec.json.decode(reply.result, type=EngagementOpened).engagement
+    engagement = msgspec.json.decode(shown)
+    found = await service.call(staff, "GET", f"/api/engagements/{engagement['id']}")
+    assert found.json() == engagement
+    assert found.json()["client"]["name"].endswith("Doe")
+
+
 async def test_an_older_word_about_a_client_or_a_template_is_dropped(
     orchestrator: Orchestrator, database: Database, staff: Actor
 ):

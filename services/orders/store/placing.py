@@ -16,12 +16,20 @@ from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
 # One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox
-# row decides whether this is the first delivery; everything else hangs on its RETURNING.
+# row decides whether this is the first delivery; everything else hangs on its RETURNING. A command knows its client at
+# some version, open: where that is newer than what is known here, it is kept.
 PLACE = """
 with client as (
   insert into clients (id, org_id, version, name_f, name_l, email, company, phone)
   values ($1, $2, $3, $4, $5, $6, $7, $8)
-  on conflict (id) do update set id = excluded.id
+  on conflict (id) do update set version = greatest(clients.version, excluded.version),
+    name_f = case when clients.version < excluded.version then excluded.name_f else clients.name_f end,
+    name_l = case when clients.version < excluded.version then excluded.name_l else clients.name_l end,
+    email = case when clients.version < excluded.version then excluded.email else clients.email end,
+    company = case when clients.version < excluded.version then excluded.company else clients.company end,
+    phone = case when clients.version < excluded.version then excluded.phone else clients.phone end,
+    is_closed = clients.is_closed and clients.version >= excluded.version,
+    is_deleted = clients.is_deleted and clients.version >= excluded.version
   returning is_closed or is_deleted as is_gone
 ), claimed as (
   insert into inbox (key, delivery, reply)
