@@ -27,7 +27,7 @@ from shared.contracts.engagements import (
 )
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Tx
-from shared.messaging import outbox
+from shared.messaging import inbox, outbox
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
@@ -58,7 +58,7 @@ async def open_engagement(tx: Tx, command: OpenEngagement, delivery: Delivery) -
 async def cancel_engagement(tx: Tx, command: CancelEngagement, delivery: Delivery) -> bytes:
     """Undo what the saga opened, or bar it from ever opening. The answer is always `cancelled`."""
     reply = msgspec.json.encode(CANCELLED)
-    await opening.bar(tx, (command.key, delivery.key), delivery, reply)
+    await inbox.bar(tx, (command.key, delivery.key), delivery, reply)
     for gone in await opening.cancel_engagements(tx, command.org_id, command.saga_id, command.at):
         state = EngagementState(
             org_id=gone.org_id,

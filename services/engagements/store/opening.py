@@ -54,12 +54,8 @@ with client as (
 )
 select reply, is_first and not is_gone as is_opened from claimed, client
 """
-# First statement of a cancel: waits for an open that is under way, and bars one that comes late.
-TOMBSTONE = """
-insert into inbox (key, delivery, reply) select key, $2, $3::json from unnest($1::text[]) as key
-on conflict (key) do update set key = excluded.key
-"""
-# Second statement, with a snapshot of its own: it sees what the open that the first one waited for has committed.
+# Second statement of a cancel, with a snapshot of its own: it sees what the open that `inbox.bar` has waited for
+# committed.
 CANCEL_ENGAGEMENTS = """
 update engagements set cancelled_at = $3, updated_at = $3, version = version + 1
 where org_id = $1 and saga_id = $2 and cancelled_at is null
@@ -159,11 +155,6 @@ def _events(events: Sequence[Event]) -> tuple[Any, ...]:
         [event.type for event in events],
         [event.body for event in events],
     )
-
-
-async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:
-    """Put tombstones under these message keys, unless something stands there already."""
-    await tx.run(TOMBSTONE, keys, delivery.id, reply)
 
 
 async def cancel_engagements(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledEngagement]:

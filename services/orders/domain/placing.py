@@ -13,7 +13,7 @@ from shared.contracts.identity import ClientState
 from shared.contracts.orders import CancelOrder, OrderPlaced, PlaceOrder
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Tx
-from shared.messaging import outbox
+from shared.messaging import inbox, outbox
 from shared.messaging.consumer import Delivery
 
 CLIENT_IS_GONE = "The client was deleted."
@@ -38,7 +38,7 @@ async def place_order(tx: Tx, command: PlaceOrder, delivery: Delivery) -> bytes:
 async def cancel_order(tx: Tx, command: CancelOrder, delivery: Delivery) -> bytes:
     """Undo what the saga placed, or bar it from ever placing. The answer is always `cancelled`."""
     reply = msgspec.json.encode(CANCELLED)
-    await placing.bar(tx, (command.key, delivery.key), delivery, reply)
+    await inbox.bar(tx, (command.key, delivery.key), delivery, reply)
     for gone in await placing.cancel(tx, command.org_id, command.saga_id, command.at):
         state = replace(telling.state_of(gone), is_cancelled=True)
         await outbox.put(tx, telling.event_of(state, "cancelled"))

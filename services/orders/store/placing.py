@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -47,12 +46,8 @@ with client as (
 )
 select reply, is_first and not is_gone as is_placed from claimed, client
 """
-# First statement of a cancel: waits for a place that is under way, and bars one that comes late.
-TOMBSTONE = """
-insert into inbox (key, delivery, reply) select key, $2, $3::json from unnest($1::text[]) as key
-on conflict (key) do update set key = excluded.key
-"""
-# Second statement, with a snapshot of its own: it sees what the place that the first one waited for has committed.
+# Second statement of a cancel, with a snapshot of its own: it sees what the place that `inbox.bar` has waited for
+# committed.
 CANCEL = """
 update orders set cancelled_at = $3, updated_at = $3, version = version + 1
 where org_id = $1 and saga_id = $2 and cancelled_at is null
@@ -133,11 +128,6 @@ def _order(order: Order) -> tuple[Any, ...]:
         *(order.price, order.currency, order.quantity),
         *(order.service, order.service_id, order.metadata, order.created_at),
     )
-
-
-async def bar(tx: Tx, keys: Sequence[str], delivery: Delivery, reply: bytes) -> None:
-    """Put tombstones under these message keys, unless something stands there already."""
-    await tx.run(TOMBSTONE, keys, delivery.id, reply)
 
 
 async def cancel(tx: Tx, org: UUID, saga: UUID, at: datetime) -> list[CancelledOrder]:
