@@ -235,6 +235,17 @@ async def test_the_same_key_gets_the_same_answer_byte_for_byte(service: Service,
     assert "idempotent-replayed" not in first.headers
 
 
+async def test_a_refusal_before_any_flow_is_kept_under_its_key(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    proposal = (await service.call(staff, "POST", "/api/proposals", json=proposal_body())).json()["id"]
+    first = await sign(service, staff, proposal, idempotency_key="k")
+    await service.call(staff, "POST", f"/api/proposals/{proposal}/send")
+    again = await sign(service, staff, proposal, idempotency_key="k")
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert (await sign(service, staff, proposal, idempotency_key="k-2")).status_code == 200
+
+
 async def test_a_key_of_another_request_is_refused(service: Service, neighbours: Neighbours):
     staff = actors.admin()
     await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
