@@ -114,8 +114,10 @@ async def test_the_broker_is_killed_and_comes_back_with_an_empty_store(installat
     proposals = [await installation.sent_proposal(client_email=f"{n}@store.example") for n in range(20)]
     signing = [asyncio.create_task(signs_whatever_happens(installation, proposal)) for proposal in proposals]
     await asyncio.wait(signing, return_when=asyncio.FIRST_COMPLETED)
-    pid = installation.kill("nats")
-    shutil.rmtree(installation.folder / "nats" / "jetstream", ignore_errors=True)
+    with installation.unsupervised():
+        pid = installation.kill("nats")
+        await installation.dead(pid)
+        shutil.rmtree(installation.folder / "nats" / "jetstream")
     await asyncio.gather(*signing)
     await installation.replaced("nats", pid)
     for proposal in proposals:

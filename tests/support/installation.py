@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,20 @@ class Installation:
         pid = self.ready["services"][name]["pid"]
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    @contextmanager
+    def unsupervised(self) -> Iterator[None]:
+        """Nothing that dies within the block is started again before the block is left."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    async def dead(self, pid: int) -> None:
+        """Wait until a killed process runs no more (nobody may have collected it yet)."""
+        stat = Path(f"/proc/{pid}/stat")
+        await until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
     async def replaced(self, name: str, pid: int) -> None:
         """Wait until another process has taken the place of `pid`."""
