@@ -19,10 +19,10 @@ async def keep_sender(tx: Tx, sender: ClientState | UserState, _: Delivery) -> N
 
 
 HANDLERS: Handlers = {
-    "project.opened.v1": Handler(ProjectState, keep_project),
-    "project.changed.v1": Handler(ProjectState, keep_project),
-    "project.deleted.v1": Handler(ProjectState, keep_project),
-    "project.cancelled.v1": Handler(ProjectState, keep_project),
+    "project.opened.v1": Handler(ProjectState, keep_project, is_single=True),
+    "project.changed.v1": Handler(ProjectState, keep_project, is_single=True),
+    "project.deleted.v1": Handler(ProjectState, keep_project, is_single=True),
+    "project.cancelled.v1": Handler(ProjectState, keep_project, is_single=True),
     "client.changed.v1": Handler(ClientState, keep_sender),
     "user.changed.v1": Handler(UserState, keep_sender),
 }

@@ -29,7 +29,7 @@ async def keep_template(tx: Tx, template: TemplateState, _: Delivery) -> None:
 
 
 HANDLERS: Handlers = {
-    "engagements.open.v1": Handler(OpenEngagement, open_engagement),
+    "engagements.open.v1": Handler(OpenEngagement, open_engagement, is_single=True),
     "engagements.cancel.v1": Handler(CancelEngagement, cancel_engagement),
     "client.changed.v1": Handler(ClientState, keep_client),
     "template.changed.v1": Handler(TemplateState, keep_template),

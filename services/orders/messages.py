@@ -23,14 +23,14 @@ async def keep(tx: Tx, state: ClientState | UserState | TemplateState | Engageme
 
 
 HANDLERS: Handlers = {
-    "orders.place.v1": Handler(PlaceOrder, place_order),
+    "orders.place.v1": Handler(PlaceOrder, place_order, is_single=True),
     "orders.cancel.v1": Handler(CancelOrder, cancel_order),
     "client.changed.v1": Handler(ClientState, keep),
     "user.changed.v1": Handler(UserState, keep),
     "template.changed.v1": Handler(TemplateState, keep),
-    "engagement.opened.v1": Handler(EngagementState, keep),
-    "engagement.changed.v1": Handler(EngagementState, keep),
-    "engagement.cancelled.v1": Handler(EngagementState, keep),
+    "engagement.opened.v1": Handler(EngagementState, keep, is_single=True),
+    "engagement.changed.v1": Handler(EngagementState, keep, is_single=True),
+    "engagement.cancelled.v1": Handler(EngagementState, keep, is_single=True),
 }
 FILTERS = {
     topology.COMMANDS: ("cmd.orders.*",),

@@ -52,7 +52,7 @@ class SignJournal:
             await sagas.record(tx, run, is_parked=is_parked)
 
     async def complete(self, run: Run[Plan]) -> Outcome | None:
-        async with self._database.transaction(run.plan.proposal.org_id) as tx:
+        async with self._database.single() as tx:
             result = await signing.complete(tx, run, clock.now())
         failpoint("proposals.after_t3")
         return None if result is None else Outcome(status=SagaStatus.COMPLETED, result=result)
@@ -118,7 +118,8 @@ class SignDesk:
     async def _t1(
         self, actor: Actor, proposal: UUID, ids: Ids, signature: Signature, key: Key | None, at: datetime
     ) -> Plan:
-        async with self._database.transaction(actor.org_id) as tx:
+        failpoint("proposals.before_t1_commit")
+        async with self._database.single() as tx:
             plan = await signing.begin(
                 tx,
                 actor,
@@ -129,8 +130,10 @@ class SignDesk:
                 traceparent=telemetry.traceparent.get(),
                 at=at,
             )
-            failpoint("proposals.before_t1_commit")
+        if plan is not None:
             return plan
+        async with self._database.transaction(actor.org_id) as tx:
+            return await signing.begun_or_why(tx, actor, proposal, ids.saga, at)
 
     async def _run_of_key(self, actor: Actor, key: Key) -> UUID | None:
         async with self._database.transaction(actor.org_id) as tx:

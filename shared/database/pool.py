@@ -1,34 +1,32 @@
-"""The connection pool, and the only place where a transaction begins and ends.
+"""PostgreSQL as one service sees it, and the only place where a transaction begins and ends.
 
-Connections are returned without asyncpg's reset query (it costs a round trip at every release), so nothing may be set
-on a connection for longer than a transaction: only `set local`. A test holds the code to that.
+Connections go from hand to hand as they are, so nothing may be set on one for longer than a transaction: only
+`set local`. A test holds the code to that.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
-from shared.database.errors import CommitUnknown, DatabaseAway, translated
-from shared.database.transaction import Tx
+from shared.database.connections import Connection, Connections
+from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated, translated
+from shared.database.transaction import Single, Tx
 from shared.settings import ServiceSettings
 
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
+_IS_THERE = """
+select true
+"""
 
 Committed = Callable[[list[Any]], None]
-
-
-class _Connection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]
-    def get_reset_query(self) -> str:
-        return ""
 
 
 class Database:
@@ -39,7 +37,7 @@ class Database:
         self._pool_size = pool_size
         self._wait_seconds = wait_seconds
         self._name = name
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._connections: Connections | None = None
         self.on_commit: Committed = _tell_nobody
 
     @classmethod
@@ -53,29 +51,12 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Prepare the pool. Connects lazily, so that a service starts while its database is still away."""
-        self._pool = asyncpg.create_pool(
-            self._dsn,
-            min_size=0,
-            max_size=self._pool_size,
-            max_inactive_connection_lifetime=0,
-            connection_class=_Connection,
-            init=_teach_json,
-            timeout=self._wait_seconds,
-            command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
-            server_settings={
-                "application_name": self._name,
-                "timezone": "UTC",
-                "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
-                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
-                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
-            },
-        )
-        await self._pool
+        """Be ready. Connects lazily, so that a service starts while its database is still away."""
+        self._connections = Connections(self._connect, size=self._pool_size, wait_seconds=self._wait_seconds)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
+        if self._connections is not None:
+            await self._connections.close()
 
     @asynccontextmanager
     async def transaction(self, org: UUID) -> AsyncIterator[Tx]:
@@ -93,37 +74,74 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def _begun(self, setting: str) -> AsyncIterator[Tx]:
-        async with self._connection() as connection:
-            tx = Tx(connection)
-            try:
-                with translated():
-                    await connection.execute(f"begin; {setting}")
-                yield tx
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            await _commit(connection)
+    async def single(self) -> AsyncIterator[Single]:
+        """One statement that is a transaction by itself, in one round trip.
+
+        It calls a stored function that names its organisation to row-level security. Raises DatabaseAway, and
+        CommitUnknown when the connection broke while the statement was under way.
+        """
+        connections, connection = await self._take()
+        tx = Single(connection)
+        try:
+            yield tx
+        except DatabaseAway as error:
+            connections.throw_away(connection)
+            raise CommitUnknown(str(error)) from error
+        except (DatabaseBusy, UniqueViolated):  # the server has answered: nothing is under way
+            connections.give_back(connection)
+            raise
+        except BaseException:
+            connections.throw_away(connection)
+            raise
+        connections.give_back(connection)
         if tx.said:
             self.on_commit(tx.said)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
-        if self._pool is None:
-            raise DatabaseAway("the pool is not open")
-        with translated():
-            connection = await self._pool.acquire(timeout=self._wait_seconds)
+    async def _begun(self, setting: str) -> AsyncIterator[Tx]:
+        connections, connection = await self._take()
+        tx = Tx(connection)
         try:
-            yield connection
-        finally:
-            await self._pool.release(connection)
+            with translated():
+                await connection.execute(f"begin; {setting}")
+            yield tx
+        except Exception:
+            await _roll_back(connections, connection)
+            raise
+        except BaseException:
+            connections.throw_away(connection)
+            raise
+        await _commit(connections, connection)
+        if tx.said:
+            self.on_commit(tx.said)
+
+    async def _take(self) -> tuple[Connections, Connection]:
+        if self._connections is None:
+            raise DatabaseAway("not open")
+        with translated():
+            return self._connections, await self._connections.take()
+
+    async def _connect(self) -> Connection:
+        connection: Connection = await asyncpg.connect(
+            self._dsn,
+            timeout=self._wait_seconds,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
+            server_settings={
+                "application_name": self._name,
+                "timezone": "UTC",
+                "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+            },
+        )
+        await _teach_json(connection)
+        return connection
 
     async def is_there(self) -> bool:
         """Whether the database answers now."""
         try:
-            async with self._connection() as connection:
-                with translated():
-                    return await connection.fetchval("select true")
+            async with self.single() as tx:
+                return await tx.value(_IS_THERE)
         except DatabaseAway:
             return False
 
@@ -132,27 +150,33 @@ def _tell_nobody(_: list[Any]) -> None:
     """Nothing publishes: what is said waits in the outbox."""
 
 
-async def _commit(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+async def _commit(connections: Connections, connection: Connection) -> None:
     try:
         with translated():
             await connection.execute("commit")
     except DatabaseAway as error:
+        connections.throw_away(connection)
         raise CommitUnknown(str(error)) from error
+    except BaseException:
+        connections.throw_away(connection)
+        raise
+    connections.give_back(connection)
 
 
-async def _roll_back(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+async def _roll_back(connections: Connections, connection: Connection) -> None:
     """Leave the transaction; a connection that is gone has left it already, and what broke it is being raised."""
     try:
         with translated():
-            # Raises, too, when the pool has taken back a connection that the server closed.
-            if not connection.is_closed():
-                await connection.execute("rollback")
-    except DatabaseAway:
-        with suppress(asyncpg.InterfaceError):
-            await connection.close(timeout=1)
+            await connection.execute("rollback")
+    except BaseException as error:
+        connections.throw_away(connection)
+        if not isinstance(error, DatabaseAway):
+            raise
+    else:
+        connections.give_back(connection)
 
 
-async def _teach_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _teach_json(connection: Connection) -> None:
     """`jsonb` columns are Python values; `json` columns are the very bytes that were stored."""
     await connection.set_type_codec(
         "jsonb",

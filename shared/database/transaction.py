@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
+from shared.database.connections import Connection
 from shared.database.errors import translated
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -23,7 +23,7 @@ class Tx:
 
     __slots__ = ("_connection", "said")
 
-    def __init__(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.said: list[Any] = []
 
@@ -54,6 +54,41 @@ class Tx:
         """Execute once for each tuple of arguments, pipelined in one round trip."""
         with translated():
             await self._connection.executemany(sql, arguments)
+
+
+class Single(Tx):
+    """A transaction of one statement, which commits by itself."""
+
+    __slots__ = ("_is_used",)
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._is_used = False
+
+    async def rows(self, shape: type[S], sql: str, *arguments: Any) -> list[S]:
+        self._use()
+        return await super().rows(shape, sql, *arguments)
+
+    async def row(self, shape: type[S], sql: str, *arguments: Any) -> S | None:
+        self._use()
+        return await super().row(shape, sql, *arguments)
+
+    async def value(self, sql: str, *arguments: Any) -> Any:
+        self._use()
+        return await super().value(sql, *arguments)
+
+    async def run(self, sql: str, *arguments: Any) -> int:
+        self._use()
+        return await super().run(sql, *arguments)
+
+    async def run_each(self, sql: str, arguments: list[tuple[Any, ...]]) -> None:
+        self._use()
+        await super().run_each(sql, arguments)
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise AssertionError("a second statement in a transaction of one")
+        self._is_used = True
 
 
 def _struct(shape: type[S], record: asyncpg.Record) -> S:

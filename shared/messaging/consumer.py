@@ -48,10 +48,14 @@ UseCase = Callable[[Tx, Any, Delivery], Awaitable[bytes | None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The type of a message's body, and the use case that takes it. What it returns is the reply, if one was asked."""
+    """The type of a message's body, and the use case that takes it. What it returns is the reply, if one was asked.
+
+    A `is_single` use case runs one statement, a stored function, which is a transaction by itself.
+    """
 
     shape: type[Any]
     use_case: UseCase
+    is_single: bool = False
 
 
 Handlers = Mapping[str, Handler]
@@ -62,7 +66,9 @@ class Consumer:
     """Handles the messages of one process, at most `at_once` at a time."""
 
     def __init__(self, process: str, database: Database, bus: Bus, handlers: Handlers, *, at_once: int) -> None:
-        self._process = process
+        self._before_commit = f"{process}.before_commit"
+        self._after_commit = f"{process}.after_commit"
+        self._after_reply = f"{process}.after_reply"
         self._database = database
         self._bus = bus
         self._handlers = handlers
@@ -114,16 +120,22 @@ class Consumer:
         return handler, msgspec.json.decode(body, type=handler.shape)
 
     async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
-        async with self._database.transaction(body.org_id) as tx:
-            reply = await handler.use_case(tx, body, Delivery(new_id(), envelope.key))
-            failpoint(f"{self._process}.before_commit")
-        failpoint(f"{self._process}.after_commit")
+        delivery = Delivery(new_id(), envelope.key)
+        if handler.is_single:
+            failpoint(self._before_commit)
+            async with self._database.single() as tx:
+                reply = await handler.use_case(tx, body, delivery)
+        else:
+            async with self._database.transaction(body.org_id) as tx:
+                reply = await handler.use_case(tx, body, delivery)
+                failpoint(self._before_commit)
+        failpoint(self._after_commit)
         return reply
 
     async def _settle(self, message: Incoming, envelope: Envelope, reply: bytes | None) -> None:
         if reply is not None and envelope.reply_to:
             await self._bus.say(envelope.reply_to, reply)
-        failpoint(f"{self._process}.after_reply")
+        failpoint(self._after_reply)
         await message.ack()
 
     def _failed_often(self, message: Incoming) -> bool:

@@ -10,12 +10,7 @@ from shared.contracts.identity import ClientState, UserState
 from shared.database import Tx
 
 KEEP_PROJECT = """
-insert into projects (id, org_id, version, engagement_id, client_id, name, is_deleted)
-values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (id) do update set
-  version = excluded.version, engagement_id = excluded.engagement_id, client_id = excluded.client_id,
-  name = excluded.name, is_deleted = excluded.is_deleted
-where projects.version < excluded.version
+select keep_project($1, $2, $3, $4, $5, $6, $7)
 """
 GET_PROJECT = """
 select id, engagement_id, client_id, name, is_deleted from projects where org_id = $1 and id = $2

@@ -14,45 +14,10 @@ from shared.database import Tx
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
-# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox
-# row decides whether this is the first delivery; everything else hangs on its RETURNING. A command knows its client at
-# some version, open: where that is newer than what is known here, it is kept.
+# The stored function of that name (see the migrations): one round trip, committed when it returns.
 OPEN = """
-with client as (
-  insert into clients (id, org_id, version, name_f, name_l, email) values ($1, $2, $3, $4, $5, $6)
-  on conflict (id) do update set version = greatest(clients.version, excluded.version),
-    name_f = case when clients.version < excluded.version then excluded.name_f else clients.name_f end,
-    name_l = case when clients.version < excluded.version then excluded.name_l else clients.name_l end,
-    email = case when clients.version < excluded.version then excluded.email else clients.email end,
-    is_closed = clients.is_closed and clients.version >= excluded.version,
-    is_deleted = clients.is_deleted and clients.version >= excluded.version
-  returning is_closed or is_deleted as is_gone
-), claimed as (
-  insert into inbox (key, delivery, reply)
-  select $7, $8, case when is_gone then $9::json else $10::json end from client
-  on conflict (key) do update set key = excluded.key
-  returning reply, delivery = $8 as is_first
-), opened as (
-  insert into engagements (id, org_id, client_id, proposal_id, name, status, created_at, updated_at, saga_id)
-  select $11, $2, $1, $12, $13, $14, $15, $15, $16 from claimed, client where is_first and not is_gone
-  returning id
-), named as (
-  insert into templates (id, org_id, version, name)
-  select distinct on (service_id) service_id, $2::uuid, 0, service_name
-  from opened, unnest($17::uuid[], $18::text[]) as item (service_id, service_name)
-  where service_id is not null and service_name is not null
-  on conflict (id) do nothing
-), made as (
-  insert into projects (id, org_id, engagement_id, client_id, name, description, status, phase, service_id, created_at,
-    updated_at, saga_id)
-  select item.id, $2, opened.id, $1, item.name, item.description, $19, $20, item.service_id, $15, $15, $16
-  from opened, unnest($21::uuid[], $22::text[], $23::text[], $17::uuid[]) as item (id, name, description, service_id)
-), told as (
-  insert into outbox (id, subject, type, body, traceparent)
-  select event.id, event.subject, event.type, event.body, $24
-  from opened, unnest($25::uuid[], $26::text[], $27::text[], $28::json[]) as event (id, subject, type, body)
-)
-select reply, is_first and not is_gone as is_opened from claimed, client
+select reply, is_opened from open_engagement($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+  $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the open that `inbox.bar` has waited for
 # committed.

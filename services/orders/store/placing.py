@@ -14,37 +14,10 @@ from shared.database import DatabaseBusy, Tx, UniqueViolated
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
-# One round trip. The client's row is locked first (whoever closes a client locks it too, and then counts); the inbox
-# row decides whether this is the first delivery; everything else hangs on its RETURNING. A command knows its client at
-# some version, open: where that is newer than what is known here, it is kept.
+# The stored function of that name (see the migrations): one round trip, committed when it returns.
 PLACE = """
-with client as (
-  insert into clients (id, org_id, version, name_f, name_l, email, company, phone)
-  values ($1, $2, $3, $4, $5, $6, $7, $8)
-  on conflict (id) do update set version = greatest(clients.version, excluded.version),
-    name_f = case when clients.version < excluded.version then excluded.name_f else clients.name_f end,
-    name_l = case when clients.version < excluded.version then excluded.name_l else clients.name_l end,
-    email = case when clients.version < excluded.version then excluded.email else clients.email end,
-    company = case when clients.version < excluded.version then excluded.company else clients.company end,
-    phone = case when clients.version < excluded.version then excluded.phone else clients.phone end,
-    is_closed = clients.is_closed and clients.version >= excluded.version,
-    is_deleted = clients.is_deleted and clients.version >= excluded.version
-  returning is_closed or is_deleted as is_gone
-), claimed as (
-  insert into inbox (key, delivery, reply)
-  select $9, $10, case when is_gone then $11::json else $12::json end from client
-  on conflict (key) do update set key = excluded.key
-  returning reply, delivery = $10 as is_first
-), placed as (
-  insert into orders (id, org_id, number, client_id, engagement_id, proposal_id, status, price, currency, quantity,
-    service, service_id, metadata, created_at, updated_at, saga_id)
-  select $13, $2, $14, $1, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $24, $25
-  from claimed, client where is_first and not is_gone
-  returning id
-), told as (
-  insert into outbox (id, subject, type, body, traceparent) select $26, $27, $28, $29, $30 from placed
-)
-select reply, is_first and not is_gone as is_placed from claimed, client
+select reply, is_placed from place_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+  $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the place that `inbox.bar` has waited for
 # committed.

@@ -37,10 +37,7 @@ on conflict (id) do update set
 where templates.version < excluded.version
 """
 KEEP_ENGAGEMENT = """
-insert into engagements (id, org_id, version, client_id, is_cancelled) values ($1, $2, $3, $4, $5)
-on conflict (id) do update set
-  version = excluded.version, client_id = excluded.client_id, is_cancelled = excluded.is_cancelled
-where engagements.version < excluded.version
+select keep_engagement($1, $2, $3, $4, $5)
 """
 UNHEARD_OF = """
 select named.kind, named.id from unnest($2::text[], $3::uuid[]) as named (kind, id)

@@ -57,9 +57,9 @@ async def begin(
     key: Key | None,
     traceparent: str,
     at: datetime,
-) -> Plan:
-    """T1: the proposal is Signing by this saga. Raises NotFound, ProposalNotSignable."""
-    plan = await signing.begin(
+) -> Plan | None:
+    """T1: the proposal is Signing by this saga; None when it could not be signed (`begun_or_why` tells)."""
+    return await signing.begin(
         tx,
         actor.org_id,
         proposal,
@@ -70,10 +70,11 @@ async def begin(
         traceparent=traceparent,
         at=at,
     )
-    if plan is not None:
-        return plan
-    # Ours after all: an earlier try committed, and only its answer was lost.
-    if (ours := await sagas.find(tx, actor.org_id, ids.saga)) is not None:
+
+
+async def begun_or_why(tx: Tx, actor: Actor, proposal: UUID, saga: UUID, at: datetime) -> Plan:
+    """The plan, if this saga's T1 committed and only its answer was lost. Raises NotFound, ProposalNotSignable."""
+    if (ours := await sagas.find(tx, actor.org_id, saga)) is not None:
         return ours
     found = await proposals_store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor))
     if found is None:

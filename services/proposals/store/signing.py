@@ -1,6 +1,7 @@
 """The sign flow's four writes: T1, T_c, T3, T_u; one statement each, every part fed by the RETURNING before it.
 
-A CTE whose second half matches nothing commits its first half: so each tests the proposal *and* the saga in its first.
+T1 and T3 are stored functions (see the migrations): one round trip each, committed when they return. A CTE whose
+second half matches nothing commits its first half: so each tests the proposal *and* the saga in its first.
 """
 
 from __future__ import annotations
@@ -19,61 +20,10 @@ from shared.web.idempotency import Key
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-with signing as (
-  update proposals set status = 4, saga_id = $3, refusal = null, updated_at = $4, version = version + 1
-  where org_id = $1 and id = $2 and deleted_at is null and status = 1
-    and (valid_until is null or valid_until > $4) and ($5::text is null or client_email_key = $5)
-  returning id, org_id, version, client_email, client_email_key, client_name_f, client_name_l, client_company, status,
-    currency, notes, total, valid_until, created_at, updated_at, sent_at, signed_at,
-    converted_engagement_id, converted_order_id
-), items as (
-  select coalesce(json_agg(json_build_object(
-    'id', i.id, 'name', i.name, 'description', i.description, 'price', i.price, 'service_id', i.service_id,
-    'created_at', i.created_at, 'service_name', t.name) order by i.position), '[]') as list
-  from signing s
-  join proposal_items i on i.org_id = s.org_id and i.proposal_id = s.id
-  left join templates t on t.org_id = i.org_id and t.id = i.service_id
-), known as (
-  select c.id, c.org_id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone, c.is_enabled, c.is_closed,
-    c.is_deleted
-  from signing s join clients c on c.org_id = s.org_id and c.email_key = s.client_email_key
-  where c.is_enabled and not c.is_closed and not c.is_deleted
-), kept as (
-  insert into signatures (saga_id, org_id, proposal_id, signer_name, signature, address, user_agent, signed_at)
-  select $3, org_id, id, $6, $7, $8, $9, $4 from signing
-), keyed as (
-  insert into idempotency_keys (org_id, key, fingerprint, saga_id)
-  select org_id, $10, $11, $3 from signing where $10::text is not null
-)
-insert into sagas (id, org_id, proposal_id, status, plan, due_at, traceparent, started_at)
-select $3, s.org_id, s.id, 'running',
-  json_build_object(
-    'ids', $12::json, 'at', $4::timestamptz,
-    'client', case when (select count(*) from known) = 1 then (select row_to_json(known) from known) end,
-    'proposal', json_build_object(
-      'id', s.id, 'org_id', s.org_id, 'version', s.version, 'client_email', s.client_email,
-      'client_name_f', s.client_name_f, 'client_name_l', s.client_name_l, 'client_company', s.client_company,
-      'status', s.status, 'currency', s.currency, 'notes', s.notes, 'total', s.total, 'valid_until', s.valid_until,
-      'created_at', s.created_at, 'updated_at', s.updated_at, 'sent_at', s.sent_at, 'signed_at', s.signed_at,
-      'converted_engagement_id', null, 'converted_order_id', null, 'items', items.list)),
-  now() + make_interval(secs => $13), $14, $4
-from signing s, items
-returning plan
+select begin_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
 """
 COMPLETE = """
-with finished as (
-  update sagas set status = 'completed', replies = $3, marks = $4, result = $5, finished_at = $6
-  where org_id = $1 and id = $2 and status = 'running' and exists (
-    select from proposals p where p.org_id = $1 and p.id = sagas.proposal_id and p.status = 4 and p.saga_id = sagas.id)
-  returning proposal_id
-), signed as (
-  update proposals p set status = 2, signed_at = $7, updated_at = $6, version = $8,
-    converted_engagement_id = $9, converted_order_id = $10
-  from finished where p.org_id = $1 and p.id = finished.proposal_id
-  returning p.id
-)
-insert into outbox (id, subject, type, body, traceparent)
-select $11, $12, $13, $14, $15 from signed returning true
+select complete_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 COMPENSATE = """
 update sagas set status = 'compensating', cause = $3, replies = $4, marks = $5, attempt = attempt + 1,
