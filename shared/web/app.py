@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from inspect import Parameter, signature
+from typing import Any, TypeVar, get_type_hints
 
 import uvicorn
 from litestar import Litestar, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -52,14 +53,14 @@ def service_app(
 
     `dependencies` are handed to handlers by name, as they are; every handler may also ask for `actor`.
     """
-    provided = {name: Provide(_always(value), sync_to_thread=False) for name, value in (dependencies or {}).items()}
+    provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
     return Litestar(
         route_handlers=[*routes, *health_routes(probes)],
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
         guards=[_only_from_the_gateway],
         before_request=_before_request,
-        dependencies={"actor": Provide(_actor, sync_to_thread=False), **provided},
+        dependencies=provided,
         exception_handlers={Exception: problems.answer},
         state=State({**state, "problems": dict(problem_kinds), "trust": Trust(name, settings.internal_keys)}),
         lifespan=list(lifespan),
@@ -116,13 +117,37 @@ async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | No
     return await idempotency.replay(request, request.app.state.database, actor.org_id)
 
 
-def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     if handler.opt.get("public") or connection.url.path.startswith(SCHEMA_PATH):
         return
     token = connection.headers.get(IDENTITY_HEADER)
     if token is None:
         raise UntrustedIdentity("missing")
     connection.state["actor"] = connection.app.state.trust.actor_of(token, at=clock.now())
+
+
+def _provided(dependencies: Mapping[str, Callable[..., Any]]) -> dict[str, Provide]:
+    """Each in need of the one before it: Litestar starts a task group for those that could be had side by side."""
+    provided: dict[str, Provide] = {}
+    for name, give in dependencies.items():
+        before = next(reversed(provided), None)
+        provided[name] = Provide(give if before is None else _after(before, give), sync_to_thread=False)
+    return provided
+
+
+def _after(before: str, give: Callable[..., Any]) -> Callable[..., Any]:
+    """`give`, in need of one more thing that it has no use for."""
+
+    def given(**needed: Any) -> Any:
+        del needed[before]
+        return give(**needed)
+
+    own, hints = signature(give), get_type_hints(give)
+    more = Parameter(before, Parameter.KEYWORD_ONLY, annotation=NamedDependency[Any])
+    # Litestar reads both.
+    given.__annotations__ = {**hints, before: NamedDependency[Any]}
+    given.__signature__ = own.replace(parameters=[*own.parameters.values(), more])  # pyright: ignore[reportFunctionMemberAccess]
+    return given
 
 
 def _always(value: T) -> Callable[[], T]:
