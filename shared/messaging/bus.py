@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import nats.aio.client
 import nats.errors
@@ -13,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from shared.messaging.acks import Acks
 from shared.messaging.topology import inbox_prefix
 from shared.telemetry import log
 
@@ -25,6 +27,14 @@ _log = log(__name__)
 
 class BrokerAway(Exception):
     """The broker cannot be reached, or it did not answer in time; what was to be said may or may not have arrived."""
+
+
+class Message(NamedTuple):
+    """One message on its way into a stream."""
+
+    subject: str
+    body: bytes
+    headers: dict[str, str]
 
 
 class Incoming:
@@ -93,6 +103,7 @@ class Bus:
         self._process = process
         self._url = url
         self._client = Client()
+        self._acks = Acks(f"{inbox_prefix(process)}.acks")
         self._hearers: list[tuple[str, str, Hearer]] = []
         self._subscriptions: list[Subscription] = []
         self._on_connect: list[Callback] = []
@@ -145,19 +156,31 @@ class Bus:
 
     async def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish without waiting for anybody. Raises BrokerAway when not connected."""
+        await self._say(subject, body, headers)
+
+    async def _say(self, subject: str, body: bytes, headers: dict[str, str] | None, *, reply: str = "") -> None:
         if not self._client.is_connected:
             raise BrokerAway("not connected")
         try:
-            await self._client.publish(subject, body, headers=headers)
+            await self._client.publish(subject, body, reply=reply, headers=headers)
         except (nats.errors.Error, OSError) as error:
             raise BrokerAway(repr(error)) from error
 
-    async def keep(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
-        """Publish into a stream and wait until it is kept (fsynced). Raises BrokerAway."""
+    async def keep(self, messages: Sequence[Message]) -> list[bool]:
+        """Publish into their streams and wait: which of them are kept (fsynced), as far as we are told."""
+        expected = [self._acks.expect() for _ in messages]
         try:
-            await self._client.jetstream().publish(subject, body, headers=headers, timeout=PUBLISH_TIMEOUT_SECONDS)
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            raise BrokerAway(repr(error)) from error
+            for message, (reply, future) in zip(messages, expected, strict=True):
+                try:
+                    await self._say(message.subject, message.body, message.headers, reply=reply)
+                except BrokerAway as error:
+                    _log.info("not published", subject=message.subject, cause=str(error))
+                    future.set_result(False)
+            await asyncio.wait([future for _, future in expected], timeout=PUBLISH_TIMEOUT_SECONDS)
+        finally:
+            for reply, _ in expected:
+                self._acks.forget(reply)
+        return [future.done() and future.result() for _, future in expected]
 
     async def ask(self, subject: str, body: bytes, *, timeout_seconds: float = 2.0) -> bytes:
         """Ask a question and wait for the answer. Raises BrokerAway when nobody answers in time."""
@@ -177,6 +200,7 @@ class Bus:
                 await asyncio.sleep(RECONNECT_WAIT_SECONDS * 10)
                 continue
             self._subscriptions.clear()
+            await self._client.subscribe(self._acks.subject, cb=self._acks.hear)
             for subject, queue, hearer in self._hearers:
                 await self._subscribe(subject, queue, hearer)
             await self._connected()
@@ -227,6 +251,7 @@ class Bus:
 
     async def _on_disconnect(self) -> None:
         _log.warning("broker disconnected")
+        self._acks.give_up()
         for callback in self._on_disconnection:
             await callback()
 

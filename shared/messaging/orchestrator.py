@@ -230,6 +230,8 @@ class Orchestrator(Generic[P]):
         if outcome is None:
             return
         self._wake(drive.run.id, outcome)
+        if drive.run.attempt == 1:  # nobody has taken it over: whoever waits is here
+            return
         task = asyncio.create_task(self._tell_done(drive.run.id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

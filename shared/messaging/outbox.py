@@ -15,7 +15,7 @@ import msgspec
 from shared import clock, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.messaging import topology
-from shared.messaging.bus import BrokerAway, Bus
+from shared.messaging.bus import Bus, Message
 from shared.messaging.envelope import Envelope, spell_time
 from shared.telemetry import log
 
@@ -132,10 +132,10 @@ class Outbox:
         return len(published)
 
     async def _publish(self, events: Sequence[Event]) -> list[UUID]:
-        kept = await asyncio.gather(*(self._publish_one(told) for told in events))
+        kept = await self._bus.keep([self._message(told) for told in events]) if events else []
         return [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
 
-    async def _publish_one(self, told: Event) -> bool:
+    def _message(self, told: Event) -> Message:
         envelope = Envelope(
             id=str(told.id),
             type=told.type,
@@ -143,12 +143,7 @@ class Outbox:
             time=spell_time(clock.now()),
             traceparent=told.traceparent,
         )
-        try:
-            await self._bus.keep(told.subject, told.body, envelope.headers())
-        except BrokerAway as error:
-            _log.info("event left to the sweep", subject=told.subject, cause=str(error))
-            return False
-        return True
+        return Message(told.subject, told.body, envelope.headers())
 
     async def _next_batch(self, *, until: float | None) -> list[Event]:
         """What has been said and not yet published, at least one unless `until` (the loop's time) comes first."""
