@@ -39,6 +39,6 @@ bench: install ## Measure signatures and reads on a stack of its own
 
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra local --extra dev --upgrade pyproject.toml -o requirements.lock
+		--extra local --extra otel --extra dev --upgrade pyproject.toml -o requirements.lock
 
 .PHONY: help up install check test bench lock

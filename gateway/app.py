@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.openapi.config import OpenAPIConfig
+from prometheus_client.metrics_core import Metric
 
 from gateway.authentication import Identity
 from gateway.cors import Cors
@@ -20,15 +21,18 @@ from gateway.door import Door
 from gateway.forwarding import Forwarding
 from gateway.headers import networks
 from gateway.limiter import Limiter
-from gateway.pages import Probe, pages, version
+from gateway.pages import Probe, pages
 from gateway.refusals import ServiceAway
 from gateway.revocations import Hearing, listen
 from gateway.routes import Service
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
+from shared import metrics
 from shared.messaging.bus import Bus
+from shared.metrics import version
 from shared.web import problems
 from shared.web.app import Lifespan, run_process
+from shared.web.scrape import exposed
 
 PROBE_SECONDS = 1.0
 
@@ -49,7 +53,8 @@ def create_app(told: GatewaySettings) -> Door:
         public_url=told.public_url,
         trusted_proxies=networks(told.trusted_proxies),
     )
-    running = _life(bus, hearing, credentials, upstreams)
+    scrape = partial(metrics.rendered, "gateway", told.replica, [_gauges(upstreams, bus)])
+    running = _life(bus, hearing, credentials, upstreams, exposed(scrape, told.host, told.metrics_port))
     own = _own_pages(upstreams, bus, running, server=told.public_url or "/")
     return Door(
         own,
@@ -60,12 +65,19 @@ def create_app(told: GatewaySettings) -> Door:
     )
 
 
-def _life(bus: Bus, hearing: Hearing, credentials: Credentials, upstreams: dict[Service, Upstream]) -> Lifespan:
+def _life(
+    bus: Bus,
+    hearing: Hearing,
+    credentials: Credentials,
+    upstreams: dict[Service, Upstream],
+    metered: AbstractAsyncContextManager[None],
+) -> Lifespan:
     @asynccontextmanager
     async def life(_: Litestar) -> AsyncIterator[None]:
         await listen(bus, hearing, credentials)
         await bus.open()
-        yield
+        async with metered:
+            yield
         await bus.close()
         for upstream in upstreams.values():
             upstream.close()
@@ -95,6 +107,20 @@ def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, 
         logging_config=None,
     )
     return own
+
+
+def _gauges(upstreams: dict[Service, Upstream], bus: Bus) -> metrics.Gauges:
+    async def gauges() -> list[Metric]:
+        counts = {str(service): upstream.connections for service, upstream in upstreams.items()}
+        opened = [(service, float(is_open)) for service, (is_open, _) in counts.items()]
+        idle = [(service, float(is_idle)) for service, (_, is_idle) in counts.items()]
+        return [
+            metrics.gauge("serx_broker_connected", "Whether the broker is connected.", float(bus.is_connected)),
+            metrics.gauges("serx_upstream_connections", "Open connections to each service.", "service", opened),
+            metrics.gauges("serx_upstream_connections_idle", "Of them, those that wait for work.", "service", idle),
+        ]
+
+    return gauges
 
 
 def _probes(upstreams: dict[Service, Upstream], bus: Bus) -> dict[str, Probe]:

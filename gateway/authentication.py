@@ -12,7 +12,7 @@ from gateway.call import Call
 from gateway.credentials import SIGNED_FOR, Verified
 from gateway.refusals import ServiceAway, Unauthenticated
 from gateway.upstream import Upstream
-from shared import clock
+from shared import clock, telemetry
 from shared.web.actor import IDENTITY_HEADER, sign_gateway
 
 IDENTITY: Final = IDENTITY_HEADER.encode()
@@ -44,7 +44,12 @@ class Identity:
 
     async def verify(self, credential: str) -> Verified | None:
         """Who the credential stands for; None when it is unknown, expired or revoked. Raises ServiceAway."""
-        headers = [(b"content-type", b"application/json"), (IDENTITY, self.own_identity(at=clock.now()))]
+        headers = [
+            (b"content-type", b"application/json"),
+            (IDENTITY, self.own_identity(at=clock.now())),
+            (b"x-request-id", telemetry.request_id.get().encode()),
+            (b"traceparent", telemetry.traceparent.get().encode()),
+        ]
         body = msgspec.json.encode({"credential": credential})
         answer = await self._upstream.exchange(
             "POST", VERIFY_PATH, headers, body, is_repeatable=True, patience_seconds=VERIFY_SECONDS

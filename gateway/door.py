@@ -23,7 +23,7 @@ from gateway.refusals import (
     ServiceAway,
     Unauthenticated,
 )
-from gateway.routes import engagement_in, is_own, is_public, owner_of
+from gateway.routes import engagement_in, is_own, is_public, owner_of, template_of
 from gateway.streams import ConnectionLost
 from shared.telemetry import log
 
@@ -97,6 +97,7 @@ class Door:
         service = owner_of(call.path)
         if service is None:
             raise NoSuchPath
+        call.scope["path_template"] = template_of(call.path)
         engagement_id = engagement_in(call.path)
         if engagement_id is None:
             return await self._forwarding.forward(call, service)

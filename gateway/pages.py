@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata, resources
+from importlib import resources
 from typing import Annotated, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 
 from gateway.routes import LOGIN, OWNERS
 from shared import clock
+from shared.metrics import version
 
 Probe = Callable[[], Awaitable[bool]]
 _INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -36,14 +37,6 @@ class Health(msgspec.Struct, frozen=True):
     status: str
     version: str
     timestamp: datetime
-
-
-def version() -> str:
-    """The version that is installed; `0+source` when it runs from a checkout."""
-    try:
-        return metadata.version("serx")
-    except metadata.PackageNotFoundError:
-        return "0+source"
 
 
 def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:

@@ -35,6 +35,9 @@ OWNERS: Final[dict[str, Service]] = {
 LOGIN: Final = "/api/auth/login"
 OWN_PATHS: Final = frozenset({"/api", "/api/health", "/api/openapi.json", "/api/docs"})
 _HEALTH: Final = "/health/"
+OTHER: Final = "other"
+_AUTH: Final = frozenset({"login", "logout", "me"})
+_ACTIONS: Final = frozenset({"sign", "send", "reject", "advance", "complete", "conversations", "messages", "tasks"})
 
 
 def owner_of(path: str) -> Service | None:
@@ -67,6 +70,17 @@ def engagement_in(path: str) -> UUID | None:
     if len(segments) == 4 and segments[1] == "api" and segments[2] == "engagements":
         return parse_id(segments[3])
     return None
+
+
+def template_of(path: str) -> str:
+    """The route of a path that somebody owns, with its ids left out; a closed set, whatever callers spell."""
+    segments = plain(path).split("/")
+    if segments[2] == "auth":
+        return f"/api/auth/{segments[3]}" if len(segments) == 4 and segments[3] in _AUTH else OTHER
+    if len(segments) > 8 or not _ACTIONS.issuperset(segments[4:5]) or segments[6:7] not in ([], ["messages"]):
+        return OTHER
+    segments[3::2] = ["{id}"] * len(segments[3::2])
+    return "/".join(segments)
 
 
 def plain(path: str) -> str:

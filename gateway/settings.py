@@ -24,6 +24,9 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
     engagements_key: Annotated[Secret, Meta(description="Signs the internal identity for the engagement service.")]
     conversations_key: Annotated[Secret, Meta(description="Signs the internal identity for the conversation service.")]
     orders_key: Annotated[Secret, Meta(description="Signs the internal identity for the order service.")]
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port of the gateway's own `/metrics`; 0 = none.")
+    ] = 0
     rate_limit: Annotated[
         float,
         Meta(ge=0, description="Requests a second per credential and replica; bursts of five times that; 0 = off."),

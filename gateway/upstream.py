@@ -37,6 +37,11 @@ class Upstream:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many are open, and how many of them wait for work."""
+        return len(self._open), len(self._idle)
+
     async def exchange(
         self,
         method: str,

@@ -37,6 +37,16 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         str, Meta(pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
     ] = "info"
+    otlp_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="Where spans go by OTLP, as `http://collector:4318/v1/traces`; none are made when not set.",
+        ),
+    ] = ""
+    trace_share: Annotated[
+        float, Meta(ge=0, le=1, description="Share of the traces that begin here of which spans are sent.")
+    ] = 1.0
     drain_seconds: Annotated[
         float, Meta(ge=0, description="How long a stopping process may finish the work that it has begun.")
     ] = 10.0

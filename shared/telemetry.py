@@ -1,7 +1,8 @@
 """Structured logs that carry the request id and the trace id through HTTP and NATS.
 
 Trace context is W3C `traceparent` (https://www.w3.org/TR/trace-context/): taken from whoever called, else begun here,
-and passed on in every message and every request.
+and passed on in every message and every request. With `SERX_OTLP_URL` each place in a trace is a span as well, which
+`shared.tracing` records; without it, that costs one look at `spans`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,27 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
+if TYPE_CHECKING:  # loaded only where spans are recorded
+    from shared.tracing import Span, Spans
+
 _TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+
+REQUEST_ID: Final = "serx-request-id"
+"""The header of a message that names the request which it belongs to."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+spans: Spans | None = None
+"""Where spans are recorded; None, the default, records none."""
+
+Role = Literal["server", "consumer", "producer", "internal"]
+"""What a span is to its parent, as OpenTelemetry's span kinds have it."""
 
 
 def log(name: str) -> structlog.stdlib.BoundLogger:
@@ -44,13 +57,39 @@ def set_up_logging(process: str, *, format: str, level: str) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
-def begin_trace(parent: str | None = None) -> str:
+def begin_trace(parent: str | None = None, *, name: str = "request", role: Role = "server") -> str:
     """Continue the trace of `parent` with a new span, or begin one; returns and remembers the `traceparent`."""
-    known = _TRACEPARENT.match(parent) if parent else None
-    trace = known[1] if known else os.urandom(16).hex()
-    current = f"00-{trace}-{os.urandom(8).hex()}-01"
+    if spans is not None:
+        current = spans.begin(parent, name, role)
+    else:
+        known = _TRACEPARENT.match(parent) if parent else None
+        trace = known[1] if known else os.urandom(16).hex()
+        current = f"00-{trace}-{os.urandom(8).hex()}-01"
     traceparent.set(current)
     return current
+
+
+def end_trace(name: str = "", *, error: str = "", facts: Mapping[str, str | int] | None = None) -> None:
+    """The span that `begin_trace` began in this task is over; `error` says what went wrong."""
+    if spans is not None:
+        spans.end(name, error, facts)
+
+
+def begin_part(name: str, role: Role = "producer") -> Span | None:
+    """A span below the present one, which ends when its holder says so; None when none are recorded."""
+    return None if spans is None else spans.part(traceparent.get(), name, role)
+
+
+def passed_on() -> dict[str, str]:
+    """The headers by which a message belongs to the request and the trace that are under way."""
+    told = {"traceparent": traceparent.get(), REQUEST_ID: request_id.get()}
+    return {name: value for name, value in told.items() if value}
+
+
+def take_over(headers: Mapping[str, str], *, name: str) -> None:
+    """A message is being handled: in the request and the trace of whoever sent it."""
+    request_id.set(headers.get(REQUEST_ID, ""))
+    begin_trace(headers.get("traceparent"), name=name, role="consumer")
 
 
 def _context(process: str) -> structlog.typing.Processor:

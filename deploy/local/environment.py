@@ -64,7 +64,7 @@ class Addresses:
         return defaults | inherited(self._folder) | own
 
     def _gateway(self) -> dict[str, str]:
-        own: dict[str, str] = {}
+        own = {"SERX_METRICS_PORT": str(self._ports["gateway_metrics"])}
         for service in SERVICES:
             own[f"SERX_{service.upper()}_URL"] = self.http(service)
             own[f"SERX_{service.upper()}_KEY"] = self._credentials.internal_key(service)

@@ -17,7 +17,7 @@ from deploy.local.folder import DataFolder, read, write_private
 from shared.messaging.topology import SERVICES
 
 HOST = "127.0.0.1"
-_PRIVATE = ("postgres", "nats", "nats_monitor", *SERVICES)
+_PRIVATE = ("postgres", "nats", "nats_monitor", "gateway_metrics", *SERVICES)
 
 Ports = dict[str, int]
 

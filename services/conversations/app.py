@@ -51,7 +51,7 @@ def create_app(config: ConversationSettings) -> Litestar:
         state={"database": database, "bus": bus},
         dependencies={"database": database},
         probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds={},
+        gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
     )
 

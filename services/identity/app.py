@@ -57,6 +57,7 @@ def create_app(config: IdentitySettings) -> Litestar:
         state={"database": database, "internal_keys": config.internal_keys},
         dependencies=given,
         probes={"database": database.is_there, "broker": messenger.is_there},
+        gauges=[database.gauges, messenger.gauges],
         problem_kinds=PROBLEMS,
         lifespan=[lifespan],
     )

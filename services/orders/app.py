@@ -48,7 +48,7 @@ def create_app(config: OrderSettings) -> Litestar:
         state={"database": database},
         dependencies={"database": database, "bus": bus},
         probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds={},
+        gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
     )
 

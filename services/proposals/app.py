@@ -28,7 +28,8 @@ def create_app(config: ProposalSettings) -> Litestar:
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
     messenger = _messenger(config, database, bus)
-    orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, SignJournal(database), bus)
+    journal = SignJournal(database)
+    orchestrator = Orchestrator(NAME, config.replica, SIGN_FLOW, journal, bus)
     desk = SignDesk(database, orchestrator)
 
     @asynccontextmanager
@@ -47,7 +48,7 @@ def create_app(config: ProposalSettings) -> Litestar:
         state={"database": database},
         dependencies={"database": database, "desk": desk},
         probes={"database": database.is_there, "broker": messenger.is_there},
-        problem_kinds={},
+        gauges=[database.gauges, messenger.gauges, orchestrator.gauges, journal.gauges],
         lifespan=[lifespan],
     )
 

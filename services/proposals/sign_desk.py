@@ -9,14 +9,15 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from prometheus_client.metrics_core import Metric
 
 from services.proposals.domain import signing
 from services.proposals.model.proposals import Ids, Plan, Signature, SignatureRefused
 from services.proposals.store import sagas
 from services.proposals.store import signing as store
 from services.proposals.views import SignReport
-from shared import clock, telemetry
-from shared.database import CommitUnknown, Database, DatabaseAway, UniqueViolated
+from shared import clock, metrics, telemetry
+from shared.database import CommitUnknown, Database, DatabaseAway, DatabaseBusy, UniqueViolated
 from shared.errors import KeyInUse
 from shared.failpoints import failpoint
 from shared.messaging.journal import Outcome, Run
@@ -27,6 +28,9 @@ from shared.web.idempotency import REPLAYED, Key
 
 T1_TRIES: Final = 40
 T1_WAIT_SECONDS: Final = 0.25
+PARKED: Final = "parked"
+OPEN_STATES: Final = ("running", "compensating", PARKED)
+"""How a flow can stand that is not over; a parked one waits for an operator."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,24 @@ class SignJournal:
     async def outcome(self, saga: UUID) -> Outcome | None:
         async with self._database.transaction_across_organisations() as tx:
             return await sagas.outcome(tx, saga)
+
+    async def gauges(self) -> Sequence[Metric]:
+        """Flows that are not over, for `/metrics`; nothing while the database is away."""
+        try:
+            async with self._database.transaction_across_organisations() as tx:
+                found = await sagas.open_flows(tx)
+        except (DatabaseAway, DatabaseBusy):
+            return []
+        flows = dict.fromkeys(OPEN_STATES, 0.0)
+        oldest = dict(flows)
+        for each in found:
+            state = PARKED if each.is_parked else each.status.value
+            flows[state] += each.flows
+            oldest[state] = max(oldest[state], each.oldest_seconds)
+        return [
+            metrics.gauges("serx_flows_open", "Flows that are not over.", "state", flows.items()),
+            metrics.gauges("serx_flow_oldest_seconds", "Age of the oldest of them.", "state", oldest.items()),
+        ]
 
 
 class SignDesk:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
@@ -21,12 +21,24 @@ else:  # generic in the stubs only
 CLOSE_SECONDS = 1.0
 
 
+class Use(NamedTuple):
+    """How much is used now; `waits` counts since the start how often somebody found none free."""
+
+    in_use: int
+    free: int
+    most: int
+    waiting: int
+    waits: int
+
+
 class Connections:
     """At most `size` connections; whoever finds none free waits, `wait_seconds` at most."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int, wait_seconds: float) -> None:
         self._connect = connect
         self._wait_seconds = wait_seconds
+        self._size = size
+        self._in_use = self._waiting = self._waits = 0
         self._room = asyncio.Semaphore(size)
         self._free: list[Connection] = []
         self._closing: set[asyncio.Task[None]] = set()
@@ -34,36 +46,53 @@ class Connections:
     async def take(self) -> Connection:
         """The connection used last, or a new one. Raises TimeoutError, and what connecting raises."""
         if self._room.locked():
-            async with asyncio.timeout(self._wait_seconds):
-                await self._room.acquire()
+            await self._wait()
         else:
             await self._room.acquire()
+        self._in_use += 1
         try:
             while self._free:
                 if not (connection := self._free.pop()).is_closed():
                     return connection
             return await self._connect()
         except BaseException:
-            self._room.release()
+            self._leave()
             raise
 
     def give_back(self, connection: Connection) -> None:
         """It is clean: in no transaction, with no statement under way."""
         if not connection.is_closed():
             self._free.append(connection)
-        self._room.release()
+        self._leave()
 
     def throw_away(self, connection: Connection) -> None:
         """Whatever is under way on it is cancelled, and the server rolls back."""
         task = asyncio.create_task(_close(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        self._room.release()
+        self._leave()
+
+    @property
+    def use(self) -> Use:
+        return Use(self._in_use, len(self._free), self._size, self._waiting, self._waits)
 
     async def close(self) -> None:
         """Close what is free; what is with somebody is theirs to give back first."""
         free, self._free = self._free, []
         await asyncio.gather(*(_close(connection) for connection in free), *self._closing)
+
+    async def _wait(self) -> None:
+        self._waiting += 1
+        self._waits += 1
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._room.acquire()
+        finally:
+            self._waiting -= 1
+
+    def _leave(self) -> None:
+        self._in_use -= 1
+        self._room.release()
 
 
 async def _close(connection: Connection) -> None:

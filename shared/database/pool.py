@@ -6,14 +6,16 @@ Connections go from hand to hand as they are, so nothing may be set on one for l
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from prometheus_client.metrics_core import Metric
 
+from shared.database import gauges
 from shared.database.connections import Connection, Connections
 from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated, translated
 from shared.database.transaction import Single, Tx
@@ -144,6 +146,10 @@ class Database:
                 return await tx.value(_IS_THERE)
         except DatabaseAway:
             return False
+
+    async def gauges(self) -> Sequence[Metric]:
+        """How much of the connections is used, for `/metrics`."""
+        return [] if self._connections is None else gauges.of_connections(self._connections.use)
 
 
 def _tell_nobody(_: list[Any]) -> None:

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from shared import telemetry
 from shared.messaging.acks import Acks
 from shared.messaging.topology import inbox_prefix
 from shared.telemetry import log
@@ -185,7 +186,8 @@ class Bus:
     async def ask(self, subject: str, body: bytes, *, timeout_seconds: float = 2.0) -> bytes:
         """Ask a question and wait for the answer. Raises BrokerAway when nobody answers in time."""
         try:
-            return (await self._client.request(subject, body, timeout=timeout_seconds)).data
+            asked = self._client.request(subject, body, timeout=timeout_seconds, headers=telemetry.passed_on())
+            return (await asked).data
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise BrokerAway(repr(error)) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from shared.ids import new_id
 from shared.messaging.bus import Bus, Incoming
 from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
 from shared.messaging.parking import park
+from shared.metrics import message_noted
 from shared.telemetry import log
 
 TRIES_BEFORE_PARKING: Final = 3
@@ -84,7 +86,7 @@ class Consumer:
         self._idle.clear()
         try:
             async with self._free:
-                await self._handle(message)
+                await self._watched(message)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -94,24 +96,37 @@ class Consumer:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
-    async def _handle(self, message: Incoming) -> None:
+    async def _watched(self, message: Incoming) -> None:
+        """Handle it, counted, timed and in its trace."""
+        told = message.headers.get("ce-type", "")
+        type = told if told in self._handlers else "unknown"
+        telemetry.take_over(message.headers, name=type)
+        began, outcome = perf_counter(), "broken off"
+        try:
+            outcome = await self._handle(message)
+        finally:
+            time, count = message_noted(type, outcome)
+            time(perf_counter() - began)
+            count()
+            telemetry.end_trace(error="" if outcome == "done" else outcome)
+
+    async def _handle(self, message: Incoming) -> str:
+        """Returns what became of it."""
         try:
             envelope = read_envelope(message.headers)
-            telemetry.begin_trace(envelope.traceparent)
             handler, body = self._decode(envelope, message.body)
             reply = await self._run(handler, body, envelope)
         except (DatabaseAway, DatabaseBusy) as error:
-            await self._put_off(message, error)
+            return await self._put_off(message, error)
         except (Undecodable, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            await self._park(message, error)
+            return await self._park(message, error)
         except Exception as error:  # noqa: BLE001  # the third kind: known by exclusion
             if self._failed_often(message):
-                await self._park(message, error)
-            else:
-                await self._put_off(message, error)
-        else:
-            self._failures.pop(envelope.key, None)
-            await self._settle(message, envelope, reply)
+                return await self._park(message, error)
+            return await self._put_off(message, error)
+        self._failures.pop(envelope.key, None)
+        await self._settle(message, envelope, reply)
+        return "done"
 
     def _decode(self, envelope: Envelope, body: bytes) -> tuple[Handler, OfOrganisation]:
         handler = self._handlers.get(envelope.type)
@@ -146,21 +161,22 @@ class Consumer:
             self._failures[key] = failures
         return failures >= TRIES_BEFORE_PARKING
 
-    async def _put_off(self, message: Incoming, error: Exception) -> None:
+    async def _put_off(self, message: Incoming, error: Exception) -> str:
         seconds = _LATER_SECONDS[min(message.deliveries, len(_LATER_SECONDS)) - 1]
         _log.warning("message put off", subject=message.subject, seconds=seconds, cause=repr(error), exc_info=error)
         await message.later(seconds)
+        return "put off"
 
-    async def _park(self, message: Incoming, error: Exception) -> None:
+    async def _park(self, message: Incoming, error: Exception) -> str:
         key = told_key(message.headers) or f"unreadable.{new_id()}"
         cause = f"{type(error).__name__}: {error}"
         try:
             async with self._database.transaction_across_organisations() as tx:
                 await park(tx, key, message, cause)
         except (DatabaseAway, DatabaseBusy) as away:
-            await self._put_off(message, away)
-            return
+            return await self._put_off(message, away)
         _log.error("message parked", subject=message.subject, key=key, cause=cause)
         if reply_to := message.headers.get(REPLY_TO):
             await self._bus.say(reply_to, msgspec.json.encode(Reply(outcome="parked", cause=cause)))
         await message.term()
+        return "parked"

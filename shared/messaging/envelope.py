@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from shared.telemetry import REQUEST_ID
+
 REPLY_TO: Final = "serx-reply-to"
 MESSAGE_KEY: Final = "serx-key"
 MESSAGE_ID: Final = "Nats-Msg-Id"
@@ -32,6 +34,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     """What makes two deliveries the same message for the receiver (`saga.step`); the id when not given."""
     reply_to: str = ""
+    request_id: str = ""
 
     def headers(self, message_id: str = "") -> dict[str, str]:
         """NATS headers; `message_id` is what the stream deduplicates by (the id when not given)."""
@@ -44,7 +47,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             "content-type": "application/json",
             MESSAGE_ID: message_id or self.id,
         }
-        optional = {"traceparent": self.traceparent, MESSAGE_KEY: self.key, REPLY_TO: self.reply_to}
+        optional = {
+            "traceparent": self.traceparent,
+            MESSAGE_KEY: self.key,
+            REPLY_TO: self.reply_to,
+            REQUEST_ID: self.request_id,
+        }
         return headers | {name: value for name, value in optional.items() if value}
 
 
@@ -63,6 +71,7 @@ def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
             traceparent=told.get("traceparent", ""),
             key=key,
             reply_to=told.get(REPLY_TO, ""),
+            request_id=told.get(REQUEST_ID, ""),
         )
     except KeyError as error:
         raise Undecodable(f"the header {error.args[0]} is missing") from error

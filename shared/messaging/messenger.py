@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client.metrics_core import Metric
+
+from shared import metrics, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy
-from shared.messaging import topology
+from shared.messaging import gauges, topology
 from shared.messaging.bus import Bus, Incoming, end
 from shared.messaging.consumer import Consumer, Handlers
 from shared.messaging.durability import warn_if_lazy
@@ -63,6 +66,16 @@ class Messenger:
         """Whether the broker is connected and everything that this service needs on it exists."""
         return self._bus.is_connected and self._keeper.all_there
 
+    async def gauges(self) -> Sequence[Metric]:
+        """How far behind this service's messaging is, for `/metrics`."""
+        return [
+            metrics.gauge(
+                "serx_outbox_sweep_age_seconds", "Since when no sweep has gone through.", self._outbox.sweep_age
+            ),
+            *await gauges.left_over(self._database),
+            *await gauges.consumer_lag(self._bus, self._process, self._filters),
+        ]
+
     @asynccontextmanager
     async def running(self, *more: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         """Run until the block is left; `more` are loops of the service's own that live and die with the others."""
@@ -105,10 +118,15 @@ class Messenger:
 
 def _answering(answer: Answer) -> Callable[[Incoming], Awaitable[None]]:
     async def hear(message: Incoming) -> None:
+        telemetry.take_over(message.headers, name=message.subject)
+        cause = ""
         try:
             await message.answer(await answer(message.body))
         except (DatabaseAway, DatabaseBusy) as error:  # the asker's timeout tells
-            _log.warning("question not answered", subject=message.subject, cause=repr(error))
+            cause = repr(error)
+            _log.warning("question not answered", subject=message.subject, cause=cause)
+        finally:
+            telemetry.end_trace(error=cause)
 
     return hear
 

@@ -7,21 +7,23 @@ duplicate with its stored reply.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from collections.abc import Sequence
+from time import monotonic
 from typing import Any, Final, Generic, TypeVar, assert_never
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
+from prometheus_client.metrics_core import Metric
 
-from shared import clock, telemetry
+from shared import clock, metrics, telemetry
 from shared.contracts.reply import Reply
 from shared.database import DatabaseAway, DatabaseBusy
 from shared.failpoints import failpoint
 from shared.messaging import topology
 from shared.messaging.bus import BrokerAway, Bus, Incoming
+from shared.messaging.drive import Drive
 from shared.messaging.envelope import Envelope, spell_time
-from shared.messaging.journal import Journal, Mark, Outcome, Run
+from shared.messaging.journal import Journal, Outcome, Run
 from shared.messaging.saga import (
     CANCEL_SUFFIX,
     Command,
@@ -29,11 +31,8 @@ from shared.messaging.saga import (
     Complete,
     Do,
     Flow,
-    Progress,
     Reject,
-    SagaStatus,
     Undo,
-    heard,
     is_stuck,
     moves,
 )
@@ -51,39 +50,6 @@ CLAIMED_AT_ONCE: Final = 100
 _log = log(__name__)
 
 
-class _Drive(Generic[P]):
-    """A run that this replica is driving now, as far as it knows."""
-
-    def __init__(self, flow: Flow[P], run: Run[P]) -> None:
-        self.flow = flow.of(run.plan)
-        self.run = run
-        self.sent: set[str] = set()
-        self.resends = 0
-        self.news = asyncio.Event()
-
-    def hear(self, step: str, reply: Reply, at: datetime) -> None:
-        progress = heard(self.flow, self.run.progress, step, reply)
-        if progress is not self.run.progress:
-            mark = self.run.marks.get(step) or Mark(attempts=1, started_at=at)
-            marks = {**self.run.marks, step: replace(mark, finished_at=at)}
-            self.run = replace(self.run, progress=progress, marks=marks)
-        self.news.set()
-
-    def mark_sent(self, step: str, at: datetime) -> None:
-        mark = self.run.marks.get(step) or Mark(attempts=0, started_at=at)
-        marks = {**self.run.marks, step: replace(mark, attempts=mark.attempts + 1)}
-        self.run = replace(self.run, marks=marks)
-        self.sent.add(step)
-
-    def turn_back(self) -> None:
-        self.run = replace(self.run, progress=Progress(SagaStatus.COMPENSATING, self.run.progress.replies))
-
-    def send_again(self) -> None:
-        self.sent.clear()
-        self.resends += 1
-        self.news.set()
-
-
 class Orchestrator(Generic[P]):
     """Drives the runs of one flow, for one replica."""
 
@@ -93,10 +59,11 @@ class Orchestrator(Generic[P]):
         self._flow = flow
         self._journal = journal
         self._bus = bus
-        self._drives: dict[UUID, _Drive[P]] = {}
+        self._drives: dict[UUID, Drive[P]] = {}
         self._waiting: dict[UUID, set[asyncio.Future[Outcome]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_now = asyncio.Event()
+        self._swept_at = monotonic()
 
     async def listen(self) -> None:
         """Hear replies, and that other replicas have finished something; to be called before the bus is opened."""
@@ -107,7 +74,7 @@ class Orchestrator(Generic[P]):
     def start(self, run: Run[P]) -> None:
         """Drive `run` in a task of its own: whoever asked may hang up, the flow goes on."""
         if run.id not in self._drives:
-            drive = self._drives[run.id] = _Drive(self._flow, run)
+            drive = self._drives[run.id] = Drive(self._flow, run)
             task = asyncio.create_task(self._drive(drive))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -133,8 +100,11 @@ class Orchestrator(Generic[P]):
         """Take over runs that are due, for ever: at start, on reconnect, and every SWEEP_SECONDS."""
         while True:
             try:
-                for run in await self._journal.claim(CLAIMED_AT_ONCE):
+                claimed = await self._journal.claim(CLAIMED_AT_ONCE)
+                metrics.FLOWS_TAKEN_OVER.inc(len(claimed))
+                for run in claimed:
                     self.start(run)
+                self._swept_at = monotonic()
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("saga sweep put off", cause=repr(error))
             self._sweep_now.clear()
@@ -144,13 +114,18 @@ class Orchestrator(Generic[P]):
             except TimeoutError:
                 continue
 
+    async def gauges(self) -> Sequence[Metric]:
+        """How the sweep does, for `/metrics`."""
+        age = monotonic() - self._swept_at
+        return [metrics.gauge("serx_flow_sweep_age_seconds", "Since when no sweep has gone through.", age)]
+
     async def drain(self) -> None:
         """Wait until no drive is under way: each ends by itself within DRIVE_SECONDS."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _drive(self, drive: _Drive[P]) -> None:
-        telemetry.begin_trace(drive.run.traceparent)
+    async def _drive(self, drive: Drive[P]) -> None:
+        telemetry.begin_trace(drive.run.traceparent, name=f"flow {self._flow.name}", role="internal")
         until = asyncio.get_running_loop().time() + DRIVE_SECONDS
         try:
             while await self._step(drive):
@@ -162,9 +137,10 @@ class Orchestrator(Generic[P]):
         except Exception:  # noqa: BLE001  # the run stays due, and others go on
             _log.exception("a drive failed; the sweep tries again", saga=str(drive.run.id))
         finally:
+            drive.end()
             del self._drives[drive.run.id]
 
-    async def _step(self, drive: _Drive[P]) -> bool:
+    async def _step(self, drive: Drive[P]) -> bool:
         """Do what the stepper asks for; False when this drive has nothing more to wait for."""
         drive.news.clear()
         if is_stuck(drive.flow, drive.run.progress):
@@ -188,7 +164,7 @@ class Orchestrator(Generic[P]):
                     assert_never(move)
         return True
 
-    async def _turn_back(self, drive: _Drive[P], cause: str) -> bool:
+    async def _turn_back(self, drive: Drive[P], cause: str) -> bool:
         failpoint(f"{self._process}.before_tc")
         if not await self._journal.compensate(drive.run, cause):
             return False
@@ -196,7 +172,7 @@ class Orchestrator(Generic[P]):
         drive.turn_back()
         return await self._step(drive)
 
-    async def _send(self, drive: _Drive[P], step: str, *, is_cancel: bool) -> None:
+    async def _send(self, drive: Drive[P], step: str, *, is_cancel: bool) -> None:
         name = step + CANCEL_SUFFIX if is_cancel else step
         if name in drive.sent:
             return
@@ -208,9 +184,10 @@ class Orchestrator(Generic[P]):
             type=f"{chosen.service}.{command.name}.v1",
             source=self._process,
             time=spell_time(clock.now()),
-            traceparent=telemetry.traceparent.get(),
+            traceparent=drive.traceparent_of(name, f"{chosen.service}.{command.name}"),
             key=f"{drive.run.id}.{name}",
             reply_to=topology.reply_subject(self._replica, drive.run.id, name),
+            request_id=telemetry.request_id.get(),
         )
         # The attempt is in the message id: the stream would swallow a re-send under the same one.
         attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
@@ -222,10 +199,14 @@ class Orchestrator(Generic[P]):
         except BrokerAway as error:
             drive.sent.discard(name)
             _log.info("command not sent; it will be", subject=subject, cause=str(error))
+        else:
+            metrics.command_sent(f"{chosen.service}.{command.name}")()
         failpoint(f"{self._process}.after_send.{step}")
 
-    async def _finished(self, drive: _Drive[P], outcome: Outcome | None) -> None:
+    async def _finished(self, drive: Drive[P], outcome: Outcome | None) -> None:
         """Tell whoever waits, here and at other replicas. None: another driver was first; the row says how."""
+        if outcome is not None:
+            metrics.flow_ended(outcome.status.value)(monotonic() - drive.began)
         outcome = outcome or await self._journal.outcome(drive.run.id)
         if outcome is None:
             return
@@ -279,5 +260,5 @@ async def _news_until(news: asyncio.Event, until: float) -> bool:
         return False
 
 
-def _command(step: Any, drive: _Drive[Any], *, is_cancel: bool) -> Command:
+def _command(step: Any, drive: Drive[Any], *, is_cancel: bool) -> Command:
     return step.undo(drive.run.plan) if is_cancel else step.does(drive.run.plan, drive.run.progress.replies)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,7 @@ from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.messaging import topology
 from shared.messaging.bus import Bus, Message
 from shared.messaging.envelope import Envelope, spell_time
+from shared.metrics import EVENTS_LEFT_BEHIND, EVENTS_PUBLISHED
 from shared.telemetry import log
 
 SWEEP_SECONDS = 0.5
@@ -83,7 +85,13 @@ class Outbox:
         self._bus = bus
         self._said: asyncio.Queue[Event] = asyncio.Queue()
         self._stream_created = ""
+        self._swept_at = monotonic()
         database.on_commit = self._committed
+
+    @property
+    def sweep_age(self) -> float:
+        """For how many seconds no sweep has gone through."""
+        return monotonic() - self._swept_at
 
     async def publish_said(self) -> None:
         """Publish what was just committed, for ever; what fails is left to the sweep."""
@@ -106,6 +114,8 @@ class Outbox:
             try:
                 while self._bus.is_connected and await self._sweep_once() == _BATCH:
                     pass
+                if self._bus.is_connected:
+                    self._swept_at = monotonic()
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("outbox sweep put off", cause=repr(error))
             await asyncio.sleep(SWEEP_SECONDS)
@@ -129,11 +139,14 @@ class Outbox:
             published = await self._publish(left)
             if published:
                 await tx.run(MARK, published, topology.EVENTS, stream)
+        EVENTS_LEFT_BEHIND.inc(len(published))
         return len(published)
 
     async def _publish(self, events: Sequence[Event]) -> list[UUID]:
         kept = await self._bus.keep([self._message(told) for told in events]) if events else []
-        return [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
+        published = [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
+        EVENTS_PUBLISHED.inc(len(published))
+        return published
 
     def _message(self, told: Event) -> Message:
         envelope = Envelope(

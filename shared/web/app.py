@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any, TypeVar, get_type_hints
 
@@ -18,7 +19,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from shared import clock, failpoints, telemetry
+from shared import clock, failpoints, metrics, telemetry
 from shared.ids import new_id
 from shared.settings import ProcessSettings, ServiceSettings, load
 from shared.web import idempotency, problems
@@ -27,7 +28,9 @@ from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.health import Probe, health_routes
 from shared.web.openapi import JsonObjectSchema, MoneySchema
 from shared.web.parameters import refuse_unknown_parameters
+from shared.web.scrape import metrics_route
 from shared.web.trust import Trust
+from shared.web.watch import Watched
 
 SCHEMA_PATH = "/schema"
 _SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
@@ -46,23 +49,26 @@ def service_app(
     state: Mapping[str, Any],
     dependencies: Mapping[str, Any] | None = None,
     probes: Mapping[str, Probe],
-    problem_kinds: Mapping[type[Exception], problems.Kind],
+    gauges: Sequence[metrics.Gauges] = (),
+    problem_kinds: Mapping[type[Exception], problems.Kind] | None = None,
     lifespan: Sequence[Lifespan],
 ) -> Litestar:
     """A service behind the gateway: takes only the gateway's signed identity, answers errors as problems.
 
-    `dependencies` are handed to handlers by name, as they are; every handler may also ask for `actor`.
+    `dependencies` are handed to handlers by name, as they are; every handler may also ask for `actor`. `gauges` are
+    asked at each scrape of `/metrics`.
     """
     provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
+    scrape = partial(metrics.rendered, name, settings.replica, gauges)
     return Litestar(
-        route_handlers=[*routes, *health_routes(probes)],
+        route_handlers=[*routes, *health_routes(probes), metrics_route(scrape)],
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
         guards=[_only_from_the_gateway],
         before_request=_before_request,
         dependencies=provided,
         exception_handlers={Exception: problems.answer},
-        state=State({**state, "problems": dict(problem_kinds), "trust": Trust(name, settings.internal_keys)}),
+        state=State({**state, "problems": dict(problem_kinds or {}), "trust": Trust(name, settings.internal_keys)}),
         lifespan=list(lifespan),
         openapi_config=OpenAPIConfig(
             title=name, version="1", path=SCHEMA_PATH, render_plugins=[JsonRenderPlugin(path="/openapi.json")]
@@ -80,7 +86,11 @@ def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> No
     failpoints.arm()
     config = load(shape)
     telemetry.set_up_logging(name, format=config.log_format, level=config.log_level)
-    serve(create(config), config)
+    if config.otlp_url:
+        from shared import tracing  # noqa: PLC0415  # 4 MB and 40 ms, for those who want spans
+
+        tracing.start(name, config.replica, metrics.version(), url=config.otlp_url, share=config.trace_share)
+    serve(Watched(create(config)), config)
 
 
 def serve(app: ASGIApp, settings: ProcessSettings) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.routes import Service, engagement_in, is_own, is_public, owner_of
+from gateway.routes import Service, engagement_in, is_own, is_public, owner_of, template_of
 
 ID = "01970000-0000-7000-8000-000000000001"
 
@@ -99,3 +99,34 @@ def test_only_one_engagement_is_composed() -> None:
     assert engagement_in("/api/engagements") is None
     assert engagement_in("/api/engagements/not-an-id") is None
     assert engagement_in(f"/api/projects/{ID}") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("/api/proposals", "/api/proposals"),
+        ("/api/proposals/", "/api/proposals"),
+        ("/api/proposals/7", "/api/proposals/{id}"),
+        ("/api/proposals/7/sign", "/api/proposals/{id}/sign"),
+        ("/api/projects/7/conversations/8/messages", "/api/projects/{id}/conversations/{id}/messages"),
+        ("/api/projects/7/conversations/8/messages/9", "/api/projects/{id}/conversations/{id}/messages/{id}"),
+        ("/api/auth/login", "/api/auth/login"),
+    ],
+)
+def test_a_route_is_told_apart_without_its_ids(path: str, template: str) -> None:
+    assert template_of(path) == template
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/auth",
+        "/api/auth/anything",
+        "/api/proposals/7/anything",
+        "/api/projects/7/conversations/8/anything",
+        "/api/projects/7/conversations/8/conversations",
+        "/api/projects/7/conversations/8/messages/9/10",
+    ],
+)
+def test_callers_cannot_make_up_routes(path: str) -> None:
+    assert template_of(path) == "other"

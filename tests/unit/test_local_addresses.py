@@ -20,7 +20,10 @@ from deploy.migrations import migration_dsns
 from deploy.provisioning import login_dsn
 from shared.messaging.topology import PROCESSES, SERVICES
 
-PORTS = {name: 20000 + number for number, name in enumerate((*PROCESSES, "postgres", "nats", "nats_monitor"))}
+PORTS = {
+    name: 20000 + number
+    for number, name in enumerate((*PROCESSES, "postgres", "nats", "nats_monitor", "gateway_metrics"))
+}
 DEMO = Demo("org", "admin-token", "user", "admin@demo.example", "password", "client-token")
 
 

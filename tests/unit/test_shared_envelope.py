@@ -18,6 +18,7 @@ ENVELOPE = Envelope(
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     key="saga.order",
     reply_to="rep.replica.saga.order",
+    request_id="0af7651916cd43dd",
 )
 TEXT = st.text(min_size=1, max_size=MAX_KEY_LENGTH).filter(lambda text: "\0" not in text)
 

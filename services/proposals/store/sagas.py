@@ -40,6 +40,20 @@ LATEST = """
 select id, plan, status, replies, marks, attempt, is_parked, cause, started_at, finished_at
 from sagas where org_id = $1 and proposal_id = $2 order by started_at desc, id desc limit 1
 """
+# The partial index of one open saga a proposal has just these rows.
+OPEN = """
+select status, is_parked, count(*) as flows, extract(epoch from now() - min(started_at))::float8 as oldest_seconds
+from sagas where status in ('running', 'compensating') group by status, is_parked
+"""
+
+
+class OpenFlows(msgspec.Struct, frozen=True):
+    """How many runs are not over, by how they stand, and how old the oldest is."""
+
+    status: SagaStatus
+    is_parked: bool
+    flows: int
+    oldest_seconds: float
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +115,11 @@ async def outcome(tx: Tx, saga: UUID) -> Outcome | None:
     """How the run ended, if it has."""
     row = await tx.row(_Ending, OUTCOME, saga)
     return None if row is None else Outcome(status=row.status, result=row.result or b"", cause=row.cause or "")
+
+
+async def open_flows(tx: Tx) -> list[OpenFlows]:
+    """What is not over, of all organisations."""
+    return await tx.rows(OpenFlows, OPEN)
 
 
 async def find(tx: Tx, org: UUID, saga: UUID) -> Plan | None:
