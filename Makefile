@@ -3,9 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 DATA_DIR ?= .serx
 PORT ?= 8000
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -34,8 +36,17 @@ check: install ## Format, lint, types, walls
 test: install ## Run every test, on real PostgreSQL and NATS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: install ## Measure signatures and reads on a stack of its own
-	$(BIN)/python -m tests.bench
+bench: install $(BENCH_VENV)/installed ## Measure us beside our peers (half an hour; BENCH_ARGS=--quick to try)
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+# The peers get the versions that we run on, where we share a library.
+$(BENCH_VENV)/installed: pyproject.toml $(VENV)/installed
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@echo "Installing the peers into $(BENCH_VENV)"
+	@$(BIN)/python -m pip freeze --disable-pip-version-check --exclude-editable > $(BENCH_VENV)/constraints.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' > $(BENCH_VENV)/wanted.txt
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(BENCH_VENV)/constraints.txt -r $(BENCH_VENV)/wanted.txt
+	@touch $@
 
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

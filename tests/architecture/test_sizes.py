@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MODULE_LINES = 300
 FUNCTION_LINES = 30
-FOLDERS = ("services", "gateway", "shared", "deploy", "tests/support")
+FOLDERS = ("services", "gateway", "shared", "deploy", "tests/support", "tests/bench")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

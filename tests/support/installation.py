@@ -139,7 +139,7 @@ async def installed(root: Path, **environment: str) -> AsyncIterator[Installatio
     output = (root / "output").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "deploy.cli", "up", "--data-dir", str(data), "--port", str(_free_port())),
+        *("-m", "deploy.cli", "up", "--data-dir", str(data), "--port", str(free_port())),
         env=os.environ | {"SERX_FAILPOINTS_DIR": str(failpoints)} | environment,
         stdout=output,
         stderr=asyncio.subprocess.STDOUT,
@@ -162,7 +162,7 @@ def _is_ready(installation: Installation, output: str) -> bool:
     return path.exists() and bool(installation.ready["demo"].get("client_token"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket
 
     with socket.socket() as probe:
