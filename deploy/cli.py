@@ -12,6 +12,10 @@ _COMMANDS = {
     "up": ("deploy.local.command:up", "Run everything on this machine, without Docker, until Ctrl-C."),
     "run": ("deploy.cli:run_process", "Serve one process in the foreground."),
     "org": ("deploy.org:app", "Organisations of this installation."),
+    "sagas": ("deploy.operators.sagas:app", "Flows: list, show, retry, cancel."),
+    "parked": ("deploy.operators.parked:app", "Messages that could not be handled: list, show, retry, drop."),
+    "outbox": ("deploy.operators.outbox:outbox", "Events that wait to be published."),
+    "replicas": ("deploy.operators.replicas:app", "Copies of other services' data: rebuild."),
     "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),
 }
 """A name, where the function or group of commands is, and its line in `serx --help`."""

@@ -86,14 +86,25 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
-class SignReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How the sign flow of a proposal stands."""
+class InterventionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator did to a flow; `step` is the one whose parked message was delivered again or dropped."""
+
+    action: Literal["retry", "cancel", "retry_parked", "drop_parked"]
+    step: str | None
+    by: str
+    reason: str
+    at: datetime
+
+
+class SignReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the sign flow of a proposal stands. `interventions` is there for staff, once there are any."""
 
     saga_id: UUID
     status: Literal["running", "completed", "compensating", "rejected"]
     started_at: datetime
     finished_at: datetime | None
     steps: list[StepView]
+    interventions: list[InterventionView] = []
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):

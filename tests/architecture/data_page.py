@@ -29,7 +29,9 @@ INDEXES: Final = """
 select tablename as table_name, indexdef as definition from pg_indexes
 where schemaname = 'public' and tablename <> 'schema_migrations' order by tablename, indexname
 """
-MACHINERY: Final = frozenset({"inbox", "outbox", "parked_messages", "streams_seen", "idempotency_keys"})
+MACHINERY: Final = frozenset(
+    {"inbox", "outbox", "parked_messages", "parked_interventions", "streams_seen", "idempotency_keys"}
+)
 
 
 async def page(dsns: dict[str, str]) -> str:

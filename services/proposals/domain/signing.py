@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import msgspec
 
 from services.proposals import views
 from services.proposals.domain.proposals import reader
+from services.proposals.model.interventions import Intervention
 from services.proposals.model.proposals import (
     Ids,
     Plan,
@@ -17,10 +19,10 @@ from services.proposals.model.proposals import (
     Signature,
 )
 from services.proposals.sign_flow import SIGN_FLOW, client_of
+from services.proposals.store import interventions, sagas, signing
 from services.proposals.store import proposals as proposals_store
-from services.proposals.store import sagas, signing
 from services.proposals.store.sagas import Report
-from services.proposals.views import SignReport, StepView
+from services.proposals.views import InterventionView, SignReport, StepView
 from shared.contracts.engagements import EngagementOpened
 from shared.contracts.orders import OrderPlaced
 from shared.contracts.proposals import ProposalSigned
@@ -124,11 +126,15 @@ async def report(tx: Tx, actor: Actor, proposal: UUID | None) -> SignReport:
     newest = await sagas.latest(tx, actor.org_id, found.id) if found else None
     if newest is None:
         raise NotFound("signing of this proposal" if found else "proposal")
-    return report_of(newest)
+    done = await interventions.of_saga(tx, actor.org_id, newest.id) if actor.is_staff else []
+    return report_of(newest, done)
 
 
-def report_of(newest: Report) -> SignReport:
-    """The report as callers read it: the steps that the flow takes, and the cancels once it turns back."""
+def report_of(newest: Report, done: Sequence[Intervention]) -> SignReport:
+    """The report as callers read it: the steps that the flow takes, and the cancels once it turns back.
+
+    Operators and their reasons are the agency's affair: a client is not told of them.
+    """
     flow = SIGN_FLOW.of(newest.plan)
     steps = [_step(newest, step.name, step.service) for step in flow.steps]
     if newest.progress.status in (SagaStatus.COMPENSATING, SagaStatus.REJECTED):
@@ -139,6 +145,10 @@ def report_of(newest: Report) -> SignReport:
         started_at=newest.started_at,
         finished_at=newest.finished_at,
         steps=steps,
+        interventions=[
+            InterventionView(action=each.action, step=each.step, by=each.actor, reason=each.reason, at=each.at)
+            for each in done
+        ],
     )
 
 

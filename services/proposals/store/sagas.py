@@ -70,7 +70,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
+class SagaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as its row holds it; those columns that a statement asks for."""
+
     id: UUID
     plan: bytes
     status: SagaStatus
@@ -92,17 +94,7 @@ class _Ending(msgspec.Struct, frozen=True):
 
 async def claim(tx: Tx, limit: int) -> list[Run[Plan]]:
     """Take over runs that are due, each under a lease, over all organisations."""
-    return [
-        Run(
-            id=row.id,
-            plan=plan_of(row.plan),
-            progress=_progress(row),
-            marks=_marks(row),
-            attempt=row.attempt,
-            traceparent=row.traceparent,
-        )
-        for row in await tx.rows(_Row, CLAIM, limit, LEASE_SECONDS)
-    ]
+    return [run_of(row) for row in await tx.rows(SagaRow, CLAIM, limit, LEASE_SECONDS)]
 
 
 async def record(tx: Tx, run: Run[Plan], *, is_parked: bool) -> None:
@@ -130,9 +122,25 @@ async def find(tx: Tx, org: UUID, saga: UUID) -> Plan | None:
 
 async def latest(tx: Tx, org: UUID, proposal: UUID) -> Report | None:
     """The newest run for a proposal."""
-    row = await tx.row(_Row, LATEST, org, proposal)
-    if row is None or row.started_at is None:
-        return None
+    row = await tx.row(SagaRow, LATEST, org, proposal)
+    return None if row is None else report_of(row)
+
+
+def run_of(row: SagaRow) -> Run[Plan]:
+    """The run that the row holds."""
+    return Run(
+        id=row.id,
+        plan=plan_of(row.plan),
+        progress=_progress(row),
+        marks=_marks(row),
+        attempt=row.attempt,
+        traceparent=row.traceparent,
+    )
+
+
+def report_of(row: SagaRow) -> Report:
+    """What the row tells of its run; it holds `started_at`."""
+    assert row.started_at is not None
     return Report(
         id=row.id,
         plan=plan_of(row.plan),
@@ -146,9 +154,9 @@ async def latest(tx: Tx, org: UUID, proposal: UUID) -> Report | None:
     )
 
 
-def _progress(row: _Row) -> Progress:
+def _progress(row: SagaRow) -> Progress:
     return Progress(row.status, msgspec.json.decode(row.replies, type=dict[str, Reply]))
 
 
-def _marks(row: _Row) -> dict[str, Mark]:
+def _marks(row: SagaRow) -> dict[str, Mark]:
     return msgspec.json.decode(row.marks, type=dict[str, Mark])

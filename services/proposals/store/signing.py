@@ -27,7 +27,7 @@ select complete_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 
 """
 COMPENSATE = """
 update sagas set status = 'compensating', cause = $3, replies = $4, marks = $5, attempt = attempt + 1,
-  due_at = now() + make_interval(secs => $6)
+  is_parked = false, due_at = now() + make_interval(secs => $6)
 where org_id = $1 and id = $2 and status = 'running' returning true
 """
 REJECT = """

@@ -1,0 +1,108 @@
+"""Which installation a command works on: a data folder of `serx up`, or the databases that the environment names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import nats
+import nats.errors
+import nats.js.errors
+from nats.js import JetStreamContext
+
+from deploy.failure import Failure
+from deploy.local.credentials import Credentials
+from deploy.local.environment import Addresses
+from deploy.local.folder import DataFolder, read
+from shared.database import Database, DatabaseAway, DatabaseBusy
+from shared.errors import DomainError
+from shared.messaging.topology import SERVICES
+
+DEFAULT_FOLDER = Path(".serx")
+_BROKER = "SERX_NATS_URL"
+_CONNECT_SECONDS = 5
+
+
+class Site:
+    """One installation: how to log in to each service's database, as that service, and to its broker as operator."""
+
+    def __init__(self, dsns: Mapping[str, str], broker: str | None, hint: str) -> None:
+        self._dsns = dsns
+        self._broker = broker
+        self._hint = hint
+
+    @asynccontextmanager
+    async def database(self, service: str) -> AsyncIterator[Database]:
+        """The database of a service. Raises Failure when it cannot be used, and for what a rule refuses."""
+        if service not in self._dsns:
+            raise Failure(f"Where the database of {service} is, is not known: set {variable(service)}.")
+        database = Database(self._dsns[service], pool_size=1, wait_seconds=_CONNECT_SECONDS, name="serx operator")
+        await database.open()
+        try:
+            yield database
+        except DomainError as refusal:
+            raise Failure(refusal.detail) from refusal
+        except DatabaseAway as error:
+            raise Failure(f"The database of {service} cannot be reached ({error}). {self._hint}") from error
+        except DatabaseBusy as error:
+            raise Failure(f"The database of {service} is busy ({error}); nothing was changed, try again.") from error
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise Failure(f"The database of {service} does not let us in: {error}.") from error
+        except asyncpg.UndefinedTableError as error:
+            raise Failure(f"The database of {service} lacks something: {error}. Run `serx migrate` first.") from error
+        finally:
+            await database.close()
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[JetStreamContext]:
+        """JetStream, as a user who may publish everything. Raises Failure when the broker does not keep it."""
+        if self._broker is None:
+            raise Failure(f"Where the broker is, is not known: set {_BROKER}, with a user who may publish everything.")
+        try:
+            connection = await nats.connect(
+                self._broker, name="serx operator", connect_timeout=_CONNECT_SECONDS, allow_reconnect=False
+            )
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise Failure(f"The broker cannot be reached ({error}). {self._hint}") from error
+        try:
+            yield connection.jetstream(timeout=_CONNECT_SECONDS)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            raise Failure(f"The broker did not take the message ({error!r}); nothing was changed.") from error
+        finally:
+            await connection.close()
+
+
+def variable(service: str) -> str:
+    """The variable that says where a service's database is: `SERX_ORDERS_DATABASE_DSN`."""
+    return f"SERX_{service.upper()}_DATABASE_DSN"
+
+
+def found(data_dir: Path | None, environ: Mapping[str, str]) -> Site:
+    """The data folder that was named, else what the environment names, else `.serx`. Raises Failure for none."""
+    named = {service: environ[variable(service)] for service in SERVICES if environ.get(variable(service))}
+    if data_dir is None and named:
+        return Site(named, environ.get(_BROKER), "The environment says where it is.")
+    folder = DataFolder((data_dir or DEFAULT_FOLDER).absolute())
+    if folder.marker.exists():
+        return _of_folder(folder)
+    if data_dir is not None:
+        raise Failure(f"{folder.root} is no data folder of `serx up`.")
+    raise Failure(
+        f"There is no installation here: no data folder {folder.root}, and no database in the environment.",
+        [
+            "Name the folder of a running `serx up` with --data-dir,",
+            f"or set {variable('proposals')} and the like, as the services' own roles, and {_BROKER}.",
+        ],
+    )
+
+
+def _of_folder(folder: DataFolder) -> Site:
+    for path in (folder.secrets, folder.ports):
+        if not path.exists():
+            raise Failure(f"The data folder {folder.root} is not complete yet: there is no {path.name}.")
+    secrets = Credentials(read(folder.secrets, dict[str, str]))
+    addresses = Addresses(folder, read(folder.ports, dict[str, int]), secrets)
+    dsns = {service: addresses.database(service) for service in SERVICES}
+    return Site(dsns, addresses.nats_operator, f"Is `serx up` running on {folder.root}?")

@@ -1,0 +1,23 @@
+"""Copies made anew from what their owners tell, while events go on arriving."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.database import replicas
+
+_VERSIONED: Final = {"id": "uuid", "org_id": "uuid", "version": "int"}
+IDS: Final = {table: replicas.ids(table) for table in ("clients", "templates")}
+VERSIONS: Final = {table: replicas.versions(table) for table in IDS}
+REMOVE: Final = {table: replicas.removal(table) for table in IDS}
+_CLIENT: Final = {
+    "name_f": "text",
+    "name_l": "text",
+    "email": "text",
+    "is_closed": "boolean",
+    "is_deleted": "boolean",
+}
+MEND: Final = {
+    "clients": replicas.mending("clients", {**_VERSIONED, **_CLIENT}),
+    "templates": replicas.mending("templates", {**_VERSIONED, "name": "text", "is_deleted": "boolean"}),
+}
