@@ -16,6 +16,7 @@ _COMMANDS = {
     "parked": ("deploy.operators.parked:app", "Messages that could not be handled: list, show, retry, drop."),
     "outbox": ("deploy.operators.outbox:outbox", "Events that wait to be published."),
     "replicas": ("deploy.operators.replicas:app", "Copies of other services' data: rebuild."),
+    "prove": ("deploy.proof.command:app", "Break everything, and show that the promises hold."),
     "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),
 }
 """A name, where the function or group of commands is, and its line in `serx --help`."""

@@ -30,7 +30,7 @@ class Demo(msgspec.Struct, frozen=True):
     client_token: str | None = None
 
 
-class _Created(msgspec.Struct, frozen=True):
+class Created(msgspec.Struct, frozen=True):
     org_id: str
     admin_token: str
     admin_user_id: str
@@ -42,13 +42,21 @@ def found(folder: DataFolder) -> Demo | None:
 
 
 async def create(folder: DataFolder, addresses: Addresses, credentials: Credentials) -> Demo:
-    """Make the organisation and its admin, by the command that an operator would use.
+    """Make the demo's organisation and its admin. Raises Failure."""
+    created = await found_organisation(addresses, name=NAME, email=ADMIN_EMAIL, password=credentials.demo_admin)
+    demo = Demo(created.org_id, created.admin_token, created.admin_user_id, ADMIN_EMAIL, credentials.demo_admin)
+    write_private(folder.demo, demo)
+    return demo
+
+
+async def found_organisation(addresses: Addresses, *, name: str, email: str, password: str) -> Created:
+    """Make an organisation and its admin, by the command that an operator would use.
 
     Raises Failure with what the command said.
     """
     process = await asyncio.create_subprocess_exec(
-        *python("-m", "deploy.cli", "org", "create", "--name", NAME, "--admin-email", ADMIN_EMAIL, "--json"),
-        env=addresses.environment("identity") | {"SERX_ADMIN_PASSWORD": credentials.demo_admin},
+        *python("-m", "deploy.cli", "org", "create", "--name", name, "--admin-email", email, "--json"),
+        env=addresses.environment("identity") | {"SERX_ADMIN_PASSWORD": password},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -56,16 +64,14 @@ async def create(folder: DataFolder, addresses: Addresses, credentials: Credenti
     try:
         output, errors = await asyncio.wait_for(process.communicate(), _CREATE_SECONDS)
     except TimeoutError as error:
-        raise Failure(f"The demo organisation was not made within {_CREATE_SECONDS} s.") from error
+        raise Failure(f"The organisation {name} was not made within {_CREATE_SECONDS} s.") from error
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode:
-        raise Failure("The demo organisation could not be made.", errors.decode(errors="replace").splitlines()[-8:])
-    created = msgspec.json.decode(output, type=_Created)
-    demo = Demo(created.org_id, created.admin_token, created.admin_user_id, ADMIN_EMAIL, credentials.demo_admin)
-    write_private(folder.demo, demo)
-    return demo
+        sentence = f"The organisation {name} could not be made."
+        raise Failure(sentence, errors.decode(errors="replace").splitlines()[-8:])
+    return msgspec.json.decode(output, type=Created)
 
 
 async def walk_once(folder: DataFolder, addresses: Addresses, demo: Demo) -> tuple[Demo, Walk]:

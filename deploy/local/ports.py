@@ -23,8 +23,10 @@ Ports = dict[str, int]
 
 
 @contextmanager
-def reserved(folder: DataFolder, gateway_port: int) -> Iterator[Ports]:
+def reserved(folder: DataFolder, gateway_port: int, *, more: tuple[str, ...] = ()) -> Iterator[Ports]:
     """A port for each process and server, ours until the end of the block; `gateway_port` 0 means any.
+
+    `more` are names of further processes that need one.
 
     Raises Failure when the gateway's port is taken.
     """
@@ -34,14 +36,15 @@ def reserved(folder: DataFolder, gateway_port: int) -> Iterator[Ports]:
         if gateway is None:
             raise Failure(f"Port {gateway_port} is taken by another program; choose another with --port.")
         sockets = {"gateway": gateway}
-        for name in _PRIVATE:
+        private = (*_PRIVATE, *more)
+        for name in private:
             sockets[name] = _claim(last.get(name, 0)) or _claim_any()
         for reservation in sockets.values():
             reservations.enter_context(reservation)
         ports: Ports = {name: reservation.getsockname()[1] for name, reservation in sockets.items()}
         if sys.platform != "linux":  # elsewhere a bound socket keeps our own children out as well
             reservations.close()
-        write_private(folder.ports, {name: ports[name] for name in _PRIVATE})
+        write_private(folder.ports, {name: ports[name] for name in private})
         yield ports
 
 

@@ -68,8 +68,8 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop everything: the door first, the database last."""
         self._stopping = True
-        for names in STOP_ORDER:
-            await asyncio.gather(*(self._children[name].stop() for name in names if name in self._children))
+        for kinds in STOP_ORDER:
+            await asyncio.gather(*(child.stop() for name, child in self._children.items() if _kind(name) in kinds))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LAST_WAIT_SECONDS)
         self._folder.processes.unlink(missing_ok=True)
@@ -94,3 +94,8 @@ class Supervisor:
         error = task.exception()
         if error is not None:
             self._broken.set_exception(error)
+
+
+def _kind(name: str) -> str:
+    """Of `orders-2`, another replica, as of `orders`."""
+    return name.partition("-")[0]

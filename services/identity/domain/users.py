@@ -29,7 +29,7 @@ async def create(tx: Tx, actor: Actor, new: NewUser, at: datetime) -> User:
     await emails.lock(tx, user.org_id, user.email)
     await _require_free(tx, user)
     await users.insert(tx, user)
-    await outbox.put(tx, _changed(user))
+    await outbox.put(tx, changed(user))
     return user
 
 
@@ -82,7 +82,7 @@ async def _save(tx: Tx, before: User, after: User) -> User:
     if takes_admin_away and not await users.has_admin(tx, before.org_id, besides=before.id):
         raise LastAdmin
     await users.save(tx, before, after)
-    await outbox.put(tx, _changed(after))
+    await outbox.put(tx, changed(after))
     await credentials.follow(tx, before, after)
     return after
 
@@ -92,5 +92,6 @@ async def _require_free(tx: Tx, user: User) -> None:
         raise EmailTaken
 
 
-def _changed(user: User) -> Event:
+def changed(user: User) -> Event:
+    """The event that tells everybody how a member of staff is now."""
     return event(new_id(), event_subject(user.org_id, "user", "changed"), "user.changed.v1", user.state)

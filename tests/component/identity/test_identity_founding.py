@@ -9,6 +9,7 @@ import sys
 
 from deploy.org import app
 from tests.component.identity.people import Gateway
+from tests.support.databases import opened
 
 PASSWORD = "correct horse battery"
 
@@ -38,6 +39,17 @@ async def test_a_founded_organisation_has_an_admin_who_can_log_in_and_a_token(ds
     assert (actor["org_id"], actor["id"], actor["role"]) == (made["org_id"], made["admin_user_id"], "admin")
     user = (await identity.login("ada@agency.example", PASSWORD)).json()["user"]
     assert (user["id"], user["org_name"]) == (made["admin_user_id"], "Agency")
+
+
+async def test_the_first_administrator_is_told_to_all(dsn: str) -> None:
+    _, out, _ = await create(dsn, "--name", "Agency", "--admin-email", "ada@agency.example", "--json")
+    made = json.loads(out)
+    async with opened(dsn) as database, database.transaction_across_organisations() as tx:
+        told = await tx.value(
+            "select body ->> 'version' from outbox where type = 'user.changed.v1' and body ->> 'id' = $1",
+            made["admin_user_id"],
+        )
+    assert told == "1"
 
 
 async def test_without_json_a_person_can_read_it(dsn: str) -> None:

@@ -1,0 +1,250 @@
+"""Exactly once, checked: the promises of docs/sign-flow.md as rules over the evidence. Pure; each rule has a test."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from deploy.proof.evidence import COPIES, Engagement, Event, Evidence, Order, Project, Proposal
+from deploy.proof.history import Line, Told
+
+SIGNED: Final = 2
+SIGNING: Final = 4
+REFUSED_OPENLY: Final = frozenset({409, 503})
+"""What a client may be told instead of a result: it is not signable or was refused; come again."""
+
+
+class Kind(StrEnum):
+    """What is wrong, in the words of the table that a run prints."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    STUCK = "stuck"
+    UNTRUE = "untrue"
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One promise that is broken."""
+
+    rule: str
+    kind: Kind
+    sentence: str
+
+
+Found = Iterator[tuple[Kind, str]]
+
+
+def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: frozenset[str] = frozenset()) -> list[Violation]:
+    """Every broken promise. `poison` are the message keys that were made unreadable on purpose."""
+    rules: dict[str, Callable[[], Found]] = {
+        "a Signed proposal has one of each": lambda: signed_has_one_of_each(evidence),
+        "one that is not Signed has none": lambda: unsigned_has_none(evidence),
+        "no flow is unfinished": lambda: no_flow_is_unfinished(evidence),
+        "sums of items are totals": lambda: sums_are_totals(evidence),
+        "organisations and clients agree": lambda: owners_agree(evidence),
+        "a client is one": lambda: clients_are_one(evidence),
+        "all that was said is published": lambda: all_is_published(evidence),
+        "each event is told, and told once": lambda: events_are_told_once(evidence),
+        "copies are at the newest version": lambda: copies_are_newest(evidence),
+        "only poison is parked": lambda: only_poison_is_parked(evidence, poison),
+        "answers are true": lambda: answers_are_true(evidence, history),
+        "answers under one key are one": lambda: keyed_answers_are_one(history),
+    }
+    return [Violation(name, kind, sentence) for name, rule in rules.items() for kind, sentence in rule()]
+
+
+def signed_has_one_of_each(evidence: Evidence) -> Found:
+    engagements, orders = _active_of(evidence.engagements), _active_of(evidence.orders)
+    projects: dict[UUID, list[Project]] = defaultdict(list)
+    for project in evidence.projects:
+        if project.cancelled_at is None:
+            projects[project.engagement_id].append(project)
+    for proposal in evidence.proposals:
+        if proposal.status != SIGNED:
+            continue
+        yield from _one(proposal, "engagement", engagements[proposal.id], proposal.engagement_id)
+        yield from _one(proposal, "order", orders[proposal.id], proposal.order_id)
+        if proposal.engagement_id is not None:
+            yield from _a_project_each(proposal, projects[proposal.engagement_id])
+
+
+def unsigned_has_none(evidence: Evidence) -> Found:
+    signed = {proposal.id for proposal in evidence.proposals if proposal.status in (SIGNED, SIGNING)}
+    for made in (*evidence.engagements, *evidence.orders):
+        if made.saga_id is not None and made.cancelled_at is None and made.proposal_id not in signed:
+            yield Kind.DOUBLED, f"{_what(made)} {made.id} is there, and proposal {made.proposal_id} is not Signed"
+    cancelled = {made.id for made in evidence.engagements if made.cancelled_at is not None}
+    for project in evidence.projects:
+        if project.engagement_id in cancelled and project.cancelled_at is None:
+            yield Kind.DOUBLED, f"project {project.id} outlives its cancelled engagement {project.engagement_id}"
+
+
+def no_flow_is_unfinished(evidence: Evidence) -> Found:
+    for saga in evidence.sagas:
+        if saga.status in ("running", "compensating"):
+            parked = ", parked" if saga.is_parked else ""
+            yield Kind.STUCK, f"the flow {saga.id} of proposal {saga.proposal_id} is {saga.status}{parked}"
+    for proposal in evidence.proposals:
+        if proposal.status == SIGNING:
+            yield Kind.STUCK, f"proposal {proposal.id} is Signing"
+    completed = Counter(saga.proposal_id for saga in evidence.sagas if saga.status == "completed")
+    for proposal in evidence.proposals:
+        if completed[proposal.id] != (proposal.status == SIGNED):
+            yield Kind.UNTRUE, f"proposal {proposal.id} has {completed[proposal.id]} completed flows"
+
+
+def sums_are_totals(evidence: Evidence) -> Found:
+    orders = {order.id: order for order in evidence.orders}
+    for proposal in evidence.proposals:
+        if proposal.total != proposal.item_sum:
+            yield Kind.UNTRUE, f"proposal {proposal.id} says {proposal.total}, its items {proposal.item_sum}"
+        order = orders.get(proposal.order_id) if proposal.order_id else None
+        if order and (order.price, order.currency) != (proposal.total, proposal.currency):
+            yield Kind.UNTRUE, f"order {order.id} says {order.price} {order.currency}, its proposal {proposal.total}"
+
+
+def owners_agree(evidence: Evidence) -> Found:
+    proposals = {proposal.id: proposal for proposal in evidence.proposals}
+    clients = {client.id: client for client in evidence.clients}
+    engagements = {engagement.id: engagement for engagement in evidence.engagements}
+    for proposal in evidence.proposals:
+        if not proposal.items_are_its_own:
+            yield Kind.UNTRUE, f"proposal {proposal.id} has items of another organisation"
+    for saga in evidence.sagas:
+        if (proposal := proposals.get(saga.proposal_id)) and proposal.org_id != saga.org_id:
+            yield Kind.UNTRUE, f"the flow {saga.id} is of another organisation than its proposal"
+    for made in (*evidence.engagements, *evidence.orders):
+        client = clients.get(made.client_id)
+        if client is None or client.org_id != made.org_id:
+            yield Kind.UNTRUE, f"{_what(made)} {made.id} has a client whom its organisation does not have"
+        proposal = proposals.get(made.proposal_id) if made.proposal_id else None
+        if proposal and (proposal.org_id != made.org_id or (client and client.email != proposal.email)):
+            yield Kind.UNTRUE, f"{_what(made)} {made.id} is of another organisation or client than its proposal"
+    for part in (*evidence.projects, *(order for order in evidence.orders if order.engagement_id)):
+        whole = engagements.get(part.engagement_id) if part.engagement_id else None
+        is_of_it = whole is not None and (whole.org_id, whole.client_id) == (part.org_id, part.client_id)
+        # The flow's order may be cancelled without its engagement ever having come.
+        if not is_of_it and not (isinstance(part, Order) and part.cancelled_at is not None):
+            yield Kind.UNTRUE, f"{_what(part)} {part.id} is not of its engagement's organisation and client"
+
+
+def clients_are_one(evidence: Evidence) -> Found:
+    seen = Counter((client.org_id, client.email) for client in evidence.clients if client.stage != "deleted")
+    for (org, email), count in seen.items():
+        if count > 1:
+            yield Kind.DOUBLED, f"organisation {org} has {count} clients with the e-mail {email}"
+
+
+def all_is_published(evidence: Evidence) -> Found:
+    for event in evidence.events:
+        if not event.is_published:
+            yield Kind.STUCK, f"{event.service} has not published {event.type} {event.id}"
+    if evidence.commands_left:
+        yield Kind.STUCK, f"{evidence.commands_left} commands are left in their stream"
+
+
+def events_are_told_once(evidence: Evidence) -> Found:
+    said = Counter((event.subject.split(".")[2], event.about, event.version) for event in evidence.events)
+    for (resource, about, version), count in said.items():
+        if count > 1 and resource != "credential":
+            yield Kind.DOUBLED, f"{count} events tell of {resource} {about} at version {version}"
+    for event in evidence.events:
+        if event.org_id is not None and event.subject.split(".")[1] != event.org_id:
+            yield Kind.UNTRUE, f"the event {event.id} is told to another organisation"
+    yield from _lost_or_invented(evidence)
+
+
+def copies_are_newest(evidence: Evidence) -> Found:
+    for copy, owner in COPIES.items():
+        for about, version in evidence.versions[owner].items():
+            kept = evidence.versions[copy].get(about, 0)
+            if kept != version:
+                kind = Kind.LOST if kept < version else Kind.UNTRUE
+                yield kind, f"{copy[0]} has {owner[1]} {about} at version {kept}, its owner at {version}"
+
+
+def only_poison_is_parked(evidence: Evidence, poison: frozenset[str]) -> Found:
+    parked = {message.key: message for message in evidence.parked}
+    for key in poison - parked.keys():
+        yield Kind.LOST, f"the poison {key} is not parked"
+    for key in parked.keys() - poison:
+        message = parked[key]
+        yield Kind.STUCK, f"{message.service} has parked {message.subject} {key}: {message.error}"
+
+
+def answers_are_true(evidence: Evidence, history: Sequence[Line]) -> Found:
+    proposals = {str(proposal.id): proposal for proposal in evidence.proposals}
+    projects: dict[str, list[str]] = defaultdict(list)
+    for project in evidence.projects:
+        if project.cancelled_at is None:
+            projects[str(project.engagement_id)].append(str(project.id))
+    for line in history:
+        if line.told is Told.FAIL and line.status not in REFUSED_OPENLY:
+            yield Kind.UNTRUE, f"signing {line.proposal} was answered {line.status}: {line.detail}"
+        if line.engagement is None:
+            continue
+        proposal = proposals.get(line.proposal)
+        if proposal is None or proposal.status != SIGNED:
+            yield Kind.LOST, f"the client was told that {line.proposal} is Signed, and it is not"
+        elif (str(proposal.engagement_id), str(proposal.order_id)) != (line.engagement, line.order):
+            yield Kind.UNTRUE, f"the client was told other ids of {line.proposal} than it has"
+        elif line.projects and list(line.projects) != projects[line.engagement]:
+            yield Kind.UNTRUE, f"the client was told other projects of {line.proposal} than it has"
+
+
+def keyed_answers_are_one(history: Sequence[Line]) -> Found:
+    digests: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for line in history:
+        if line.key is not None and line.digest is not None:
+            digests[line.org, line.key].add(line.digest)
+    for (_, key), different in digests.items():
+        if len(different) > 1:
+            yield Kind.DOUBLED, f"the Idempotency-Key {key} was given {len(different)} different answers"
+
+
+def _one(proposal: Proposal, what: str, made: Sequence[Engagement | Order], expected: UUID | None) -> Found:
+    ids = [each.id for each in made]
+    if not ids:
+        yield Kind.LOST, f"proposal {proposal.id} is Signed and has no {what}"
+    elif len(ids) > 1:
+        yield Kind.DOUBLED, f"proposal {proposal.id} has {len(ids)} {what}s"
+    elif ids != [expected] or made[0].saga_id != proposal.saga_id:
+        yield Kind.UNTRUE, f"proposal {proposal.id} names another {what} than its flow made"
+
+
+def _a_project_each(proposal: Proposal, projects: Sequence[Project]) -> Found:
+    of_flow = [project.name for project in projects if project.saga_id is not None]
+    if len(of_flow) > len(proposal.item_names):
+        yield Kind.DOUBLED, f"proposal {proposal.id} has {len(of_flow)} projects"
+    elif len(of_flow) < len(proposal.item_names):
+        yield Kind.LOST, f"proposal {proposal.id} has {len(of_flow)} projects for {len(proposal.item_names)} items"
+    elif of_flow != proposal.item_names:
+        yield Kind.UNTRUE, f"the projects of proposal {proposal.id} are not its items"
+
+
+def _lost_or_invented(evidence: Evidence) -> Found:
+    if evidence.told is None:
+        return
+    decided: dict[UUID, Event] = {event.id: event for event in evidence.events}
+    for event_id in decided.keys() - evidence.told:
+        yield Kind.LOST, f"the event {decided[event_id].type} {event_id} is not in the stream"
+    for event_id in evidence.told - decided.keys():
+        yield Kind.UNTRUE, f"the stream has an event {event_id} that nobody decided to tell"
+
+
+def _active_of(made: Sequence[Engagement] | Sequence[Order]) -> dict[UUID | None, list[Engagement | Order]]:
+    """By proposal: what a flow made and nobody cancelled."""
+    found: dict[UUID | None, list[Engagement | Order]] = defaultdict(list)
+    for each in made:
+        if each.saga_id is not None and each.cancelled_at is None:
+            found[each.proposal_id].append(each)
+    return found
+
+
+def _what(made: Engagement | Order | Project) -> str:
+    return type(made).__name__.lower()

@@ -1,0 +1,149 @@
+"""What a run of the proof shows: a table for people, JSON for machines."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from deploy.proof.checker import Kind, Violation
+from deploy.proof.storm import Outcome
+
+SHOWN_VIOLATIONS = 20
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """Seconds from a fault to the next completed signature that was asked for after it."""
+
+    measured: int
+    p50: float
+    p99: float
+    longest: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine's version."""
+
+    command: str
+    is_proven: bool
+    seed: str
+    took_seconds: float
+    settled_seconds: float
+    calls: int
+    proposals: int
+    signed: int
+    refused: int
+    manners: dict[str, int]
+    messages_repeated_or_late: int
+    faults: dict[str, int]
+    recovery: dict[str, Recovery]
+    wrong: dict[str, int]
+    violations: list[Violation]
+
+
+def report_of(outcome: Outcome, command: str) -> Report:
+    """The figures of a run."""
+    wrong = Counter(violation.kind for violation in outcome.violations)
+    return Report(
+        command=command,
+        is_proven=not outcome.violations,
+        seed=outcome.seed,
+        took_seconds=round(outcome.took_seconds, 1),
+        settled_seconds=round(outcome.settled_seconds, 1),
+        calls=outcome.calls,
+        proposals=outcome.proposals,
+        signed=outcome.signed,
+        refused=outcome.refused,
+        manners=outcome.manners,
+        messages_repeated_or_late=outcome.repeated,
+        faults=outcome.faults,
+        recovery={name: _recovery(seconds) for name, seconds in outcome.recoveries.items() if seconds},
+        wrong={kind.value: wrong[kind] for kind in Kind},
+        violations=outcome.violations,
+    )
+
+
+def write(report: Report, path: Path) -> None:
+    path.write_bytes(as_json(report))
+
+
+def as_json(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def picture(report: Report) -> RenderableType:
+    """The table that a stranger can believe: what was asked, what was broken, what is wrong."""
+    verdict = Text("Exactly once: proven", style="bold green")
+    if not report.is_proven:
+        verdict = Text(f"NOT exactly once: {len(report.violations)} violations", style="bold red")
+    return Group(_sums(report), _faults(report), verdict, *_violations(report))
+
+
+def _sums(report: Report) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="What was asked, and what came of it", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    rows = [
+        ("Calls to sign", report.calls),
+        ("Proposals", report.proposals),
+        *((f"  signed {manner}", count) for manner, count in sorted(report.manners.items())),
+        ("Signed: one engagement, one order, a project for each item", report.signed),
+        ("Refused for cause and undone", report.refused),
+        ("Faults", sum(report.faults.values())),
+        ("Messages tripled or out of order", report.messages_repeated_or_late),
+        ("Doubled", report.wrong[Kind.DOUBLED]),
+        ("Lost", report.wrong[Kind.LOST]),
+        ("Stuck 10 s after the last fault", report.wrong[Kind.STUCK]),
+        ("Untrue", report.wrong[Kind.UNTRUE]),
+    ]
+    for name, count in rows:
+        table.add_row(Text(name), f"{count:,}")
+    table.add_row(Text("All settled after the last fault"), f"{report.settled_seconds:.1f} s")
+    table.add_row(Text("It took"), f"{report.took_seconds:.0f} s")
+    table.add_row(Text("Seed"), Text(report.seed))
+    return table
+
+
+def _faults(report: Report) -> Table:
+    title = "Faults, and the time to the next completed signature that was asked for after one"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    table.add_column("Fault")
+    for column in ("count", "timed", "p50", "p99", "longest"):
+        table.add_column(column, justify="right")
+    for name, count in sorted(report.faults.items()):
+        recovery = report.recovery.get(name)
+        times = [f"{seconds:.2f} s" for seconds in (recovery.p50, recovery.p99, recovery.longest)] if recovery else []
+        table.add_row(name, str(count), str(recovery.measured if recovery else 0), *times)
+    return table
+
+
+def _violations(report: Report) -> list[Text]:
+    shown = [
+        Text(f"  {violation.kind}: {violation.sentence} ({violation.rule})")
+        for violation in report.violations[:SHOWN_VIOLATIONS]
+    ]
+    if len(report.violations) > SHOWN_VIOLATIONS:
+        shown.append(Text(f"  … and {len(report.violations) - SHOWN_VIOLATIONS} more"))
+    return shown
+
+
+def _recovery(seconds: Sequence[float]) -> Recovery:
+    ordered = sorted(seconds)
+    return Recovery(
+        measured=len(ordered),
+        p50=round(_quantile(ordered, 0.5), 3),
+        p99=round(_quantile(ordered, 0.99), 3),
+        longest=round(ordered[-1], 3),
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """The least value that at least that share is not above."""
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]

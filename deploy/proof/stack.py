@@ -1,0 +1,161 @@
+"""A stack of the proof's own, in a folder of its own: two of every process, and relays between them and the servers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+
+from deploy.local import binaries, credentials, demo
+from deploy.local.child import Recipe
+from deploy.local.environment import Addresses
+from deploy.local.folder import opened
+from deploy.local.ports import HOST, reserved
+from deploy.local.probes import http_ready
+from deploy.local.screen import Screen
+from deploy.local.up import Installation, Site
+from deploy.proof.relay import Relay
+from deploy.provisioning import database_name
+from shared.messaging.topology import PROCESSES, SERVICES
+
+SECOND = "-2"
+"""The second replica of `orders` is `orders-2`."""
+REPLICAS = tuple(name + suffix for name in PROCESSES for suffix in ("", SECOND))
+SPARES = 2
+
+
+class Stack(Installation):
+    """What `serx up` runs, twice, with relays in between. The servers' own ports are for the proof itself."""
+
+    def __init__(self, site: Site, screen: Screen, chance: random.Random) -> None:
+        super().__init__(site, screen)
+        ports = site.ports
+        self.broker = Relay([ports["nats"]], chance, is_nats=True)
+        self.database = Relay([ports["postgres"]], chance)
+        self.doors = {name: Relay([ports[name], ports[name + SECOND]], chance) for name in SERVICES}
+        self.failpoints = site.folder.root / "failpoints"
+        self.failpoints.mkdir(exist_ok=True)
+
+    @property
+    def gateways(self) -> tuple[str, str]:
+        """The addresses of both gateways."""
+        ports = self._site.ports
+        return f"http://{HOST}:{ports['gateway']}", f"http://{HOST}:{ports['gateway' + SECOND]}"
+
+    @property
+    def nats_operator(self) -> str:
+        return self._site.addresses.nats_operator
+
+    @property
+    def postgres_admin(self) -> str:
+        return self._site.addresses.postgres_admin
+
+    @property
+    def dsns(self) -> dict[str, str]:
+        """An administrator's, of each service's database."""
+        place = self.postgres_admin.rpartition("/")[0]
+        return {service: f"{place}/{database_name(service)}" for service in SERVICES}
+
+    @property
+    def jetstream(self) -> Path:
+        return self._site.folder.nats / "jetstream"
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return self._supervisor.pids
+
+    async def found_organisation(self, name: str, email: str) -> demo.Created:
+        """Another organisation, with its first administrator."""
+        return await demo.found_organisation(
+            self._site.addresses, name=name, email=email, password=self._site.credentials.demo_admin
+        )
+
+    async def start(self) -> None:
+        """Start everything. Raises Failure when something cannot start."""
+        for relay in self._relays:
+            await relay.open()
+        await self._start_everything()
+        await self._launcher.warm_up(SPARES)
+
+    async def stop(self) -> None:
+        for relay in self._relays:
+            await relay.close()
+        await self._supervisor.stop()
+        await self._launcher.close()
+
+    @property
+    def _relays(self) -> list[Relay]:
+        return [self.broker, self.database, *self.doors.values()]
+
+    async def _start_gateway(self) -> None:
+        await self._launcher.warm_up(len(REPLICAS))
+        await self._start(self._process("gateway"))
+        await self._start(self._process("gateway" + SECOND))
+
+    async def _start_service(self, service: str) -> None:
+        await super()._start_service(service)
+        await self._start(self._process(service + SECOND))
+
+    def _process(self, name: str) -> Recipe:
+        process = name.removesuffix(SECOND)
+        environment = self._site.addresses.environment(process) | self._own(process)
+        environment["SERX_PORT"] = str(self._site.ports[name])
+        return Recipe(
+            name=name,
+            launch=lambda log: self._launcher.process(process, environment, log),
+            ready=lambda: http_ready(self._site.ports[name]),
+        )
+
+    def _own(self, process: str) -> dict[str, str]:
+        addresses, ports = self._site.addresses, self._site.ports
+        own = addresses.environment(process)
+        changed = {
+            "SERX_NATS_URL": own["SERX_NATS_URL"].replace(f":{ports['nats']}", f":{self.broker.port}"),
+            "SERX_FAILPOINTS_DIR": str(self.failpoints),
+        }
+        if process == "gateway":
+            urls = {f"SERX_{name.upper()}_URL": f"http://{HOST}:{door.port}" for name, door in self.doors.items()}
+            return changed | urls | {"SERX_RATE_LIMIT": "0"}
+        dsn = own["SERX_DATABASE_DSN"].replace(f":{ports['postgres']}", f":{self.database.port}")
+        return changed | {"SERX_DATABASE_DSN": dsn}
+
+    def _warm_up_again(self) -> None:
+        """More than one may die before the first is back."""
+        task = asyncio.create_task(self._launcher.warm_up(SPARES))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def admin(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection of the administrator's, past the relay. Raises what connecting raises."""
+        return await asyncpg.connect(self.postgres_admin, timeout=2)
+
+
+@asynccontextmanager
+async def standing(root: Path, chance: random.Random) -> AsyncIterator[Stack]:
+    """A stack in `root`, started, until the block is left; what it says of itself goes to `root/output`."""
+    found = binaries.find()
+    with (
+        opened(root / "data", found.postgres_major) as folder,
+        reserved(folder, 0, more=tuple(name + SECOND for name in PROCESSES)) as ports,
+        (root / "output").open("w", encoding="utf-8") as output,
+    ):
+        secrets = credentials.ensure(folder)
+        addresses = Addresses(folder, ports, secrets)
+        site = Site(binaries=found, folder=folder, ports=ports, credentials=secrets, addresses=addresses)
+        stack = Stack(site, Screen(Console(file=output), Console(file=output)), chance)
+        try:
+            await stack.start()
+            yield stack
+        finally:
+            await stack.stop()
+
+
+def is_supported() -> bool:
+    """Whether the faults can be made here: they need Linux's signals and /proc."""
+    return sys.platform == "linux"

@@ -1,0 +1,130 @@
+"""The storm: signatures without end, faults upon faults; then silence, and the checker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+import msgspec
+
+from deploy.proof.checker import Violation, check
+from deploy.proof.evidence import Evidence, gather
+from deploy.proof.faults import FAULTS, Fault
+from deploy.proof.history import History
+from deploy.proof.setting import agencies
+from deploy.proof.signers import Signers
+from deploy.proof.stack import Stack
+
+SIGNERS = 6
+UNHURRIED = 0.8
+"""How many of the faults are followed by a wait until a signature has come through; the others come upon each other."""
+PAUSE_SECONDS = 0.2
+RECOVERY_PATIENCE_SECONDS = 30.0
+LOOK_SECONDS = 0.2
+SETTLE_SECONDS = 10.0
+"""The promise: so long after the last fault, every flow is over."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a storm."""
+
+    seed: str
+    faults: dict[str, int]
+    recoveries: dict[str, list[float]]
+    """Seconds from a fault to the end of the next signature that was asked for after it, by kind of fault."""
+    calls: int
+    proposals: int
+    signed: int
+    refused: int
+    manners: dict[str, int]
+    repeated: int
+    settled_seconds: float
+    took_seconds: float
+    violations: list[Violation]
+
+
+class Storm:
+    """One run on a stack."""
+
+    def __init__(self, stack: Stack, history: History, seed: str, progress: Callable[[], None]) -> None:
+        self._stack = stack
+        self._history = history
+        self._seed = seed
+        self._chance = random.Random(seed)  # noqa: S311 - a seed is the point
+        self._progress = progress
+        self._counts: dict[str, int] = defaultdict(int)
+        self._recoveries: dict[str, list[float]] = defaultdict(list)
+        self._signed = asyncio.Event()
+        self._latest_asked = 0.0
+        self._is_calm = True
+        self._made: list[asyncio.Task[None]] = []
+
+    async def run(self, kills: int) -> Outcome:
+        """Make `kills` faults, one after and upon another. Raises Failure when the stack cannot start."""
+        began = time.monotonic()
+        signers = Signers(self._stack.gateways, await agencies(self._stack), self._history, self._seed)
+        signers.on_signed = self._on_signed
+        work = asyncio.create_task(signers.sign_until_over(SIGNERS))
+        for _ in range(kills):
+            await self._break(self._chance.choices(FAULTS, [fault.weight for fault in FAULTS])[0])
+            self._progress()
+        await asyncio.gather(*self._made)
+        last_fault = time.monotonic()
+        signers.end()
+        violations, evidence, settled_seconds = await self._settle(last_fault)
+        await work
+        return Outcome(
+            seed=self._seed,
+            faults=dict(self._counts),
+            recoveries=dict(self._recoveries),
+            calls=self._history.asked(),
+            proposals=len(evidence.proposals),
+            signed=sum(saga.status == "completed" for saga in evidence.sagas),
+            refused=sum(saga.status == "rejected" for saga in evidence.sagas),
+            manners={manner.value: count for manner, count in signers.manners.items()},
+            repeated=self._stack.broker.repeated,
+            settled_seconds=settled_seconds,
+            took_seconds=time.monotonic() - began,
+            violations=violations,
+        )
+
+    async def _break(self, fault: Fault) -> None:
+        """Make the fault, and mostly wait until signatures come through again."""
+        await asyncio.sleep(self._chance.random() * PAUSE_SECONDS)
+        self._counts[fault.name] += 1
+        is_alone, at = self._is_calm, time.monotonic()
+        self._made.append(asyncio.create_task(fault.make(self._stack, self._chance)))
+        self._is_calm = self._chance.random() < UNHURRIED and await self._recovered(at)
+        if not self._is_calm:
+            return
+        if is_alone:
+            self._recoveries[fault.name].append(time.monotonic() - at)
+        await asyncio.gather(*self._made)
+
+    async def _recovered(self, at: float) -> bool:
+        """Wait until a signature that was asked for after `at` is complete; False when none is in a long time."""
+        try:
+            async with asyncio.timeout(RECOVERY_PATIENCE_SECONDS):
+                while self._latest_asked < at:
+                    self._signed.clear()
+                    await self._signed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_signed(self, asked_at: float) -> None:
+        self._latest_asked = max(self._latest_asked, asked_at)
+        self._signed.set()
+
+    async def _settle(self, last_fault: float) -> tuple[list[Violation], Evidence, float]:
+        """Look again and again until nothing is wrong, or until the promised time is over; says when it was right."""
+        while True:
+            looked_at = time.monotonic() - last_fault
+            evidence = await gather(self._stack.dsns, self._stack.nats_operator)
+            violations = check(evidence, tuple(self._history.lines))
+            if not violations or looked_at > SETTLE_SECONDS:
+                return violations, evidence, looked_at
+            await asyncio.sleep(LOOK_SECONDS)
