@@ -145,7 +145,7 @@ def all_is_published(evidence: Evidence) -> Found:
         if not event.is_published:
             yield Kind.STUCK, f"{event.service} has not published {event.type} {event.id}"
     if evidence.commands_left:
-        yield Kind.STUCK, f"{evidence.commands_left} commands are left in their stream"
+        yield Kind.STUCK, f"{evidence.commands_left} commands are not handled"
 
 
 def events_are_told_once(evidence: Evidence) -> Found:

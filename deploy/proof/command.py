@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import shlex
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,7 @@ def exactly_once(
     *,
     kills: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
     seed: str | None = None,
+    only: str = "",
     report: Path | None = None,
     history: Path | None = None,
     keep: Path | None = None,
@@ -44,6 +46,8 @@ def exactly_once(
         How many faults.
     seed
         Which faults, where, and who signs how; printed at the end, random when not given.
+    only
+        Only faults with this in their name, such as "broker" or "killed".
     report
         Write the figures here, as JSON.
     history
@@ -57,7 +61,7 @@ def exactly_once(
     folder = Path(tempfile.mkdtemp(prefix="serx-proof.")) if keep is None else keep
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        proven = asyncio.run(_prove(folder, kills, seed, history))
+        proven = asyncio.run(_prove(folder, kills, seed, only, history))
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,13 +77,17 @@ def exactly_once(
         sys.exit(1)
 
 
-async def _prove(folder: Path, kills: int, seed: str, history: Path | None) -> Report:
+async def _prove(folder: Path, kills: int, seed: str, only: str, history: Path | None) -> Report:
+    from deploy.proof.faults import FAULTS
     from deploy.proof.history import History
     from deploy.proof.stack import is_supported, standing
     from deploy.proof.storm import Storm
 
     if not is_supported():
         raise Failure("The faults of the proof need Linux.")
+    faults = tuple(fault for fault in FAULTS if only in fault.name)
+    if not faults:
+        raise Failure(f"No fault has {only!r} in its name; there are: {', '.join(fault.name for fault in FAULTS)}.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         (history or folder / "history.jsonl").open("wb") as told,
@@ -89,5 +97,6 @@ async def _prove(folder: Path, kills: int, seed: str, history: Path | None) -> R
         async with standing(folder, random.Random(seed)) as stack:  # noqa: S311 - a seed is the point
             progress.update(bar, description=f"Breaking, seed {seed}")
             storm = Storm(stack, History(told), seed, lambda: progress.advance(bar))
-            outcome = await storm.run(kills)
-    return report_of(outcome, f"serx prove exactly-once --kills {kills} --seed {seed}")
+            outcome = await storm.run(kills, faults)
+    command = f"serx prove exactly-once --kills {kills} --seed {seed}"
+    return report_of(outcome, command + (f" --only {shlex.quote(only)}" if only else ""))

@@ -71,6 +71,13 @@ COPIES = {
 }
 """A copy, and whose it is."""
 
+_COMMANDED = tuple(name for name, traffic in topology.TRAFFIC.items() if topology.COMMANDS in traffic.consumes)
+AWAY = (
+    *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+    *(nats.errors.Error, nats.js.errors.Error),
+)
+"""What looking at servers raises while they are being started again."""
+
 T = TypeVar("T")
 
 
@@ -169,6 +176,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[tuple[str, str], dict[UUID, int]]
     """By service and table: of the owners' rows and of the copies."""
     commands_left: int
+    """Commands that some service still has to be given, or has not acked. A broker that was killed may hold more in its
+    store than that: acked already, given to nobody, gone after a day."""
     told: set[UUID] | None
     """The event ids in the broker's stream; None when nobody looked."""
 
@@ -218,8 +227,9 @@ async def _broker(url: str, *, with_stream: bool) -> tuple[int, set[UUID] | None
     connection = await nats.connect(url, connect_timeout=2)
     try:
         streams = connection.jetstream()
-        commands = await streams.stream_info(topology.COMMANDS)
-        return commands.state.messages, await _told(streams) if with_stream else None
+        waiting = [await streams.consumer_info(topology.COMMANDS, name) for name in _COMMANDED]
+        commands_left = sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in waiting)
+        return commands_left, await _told(streams) if with_stream else None
     finally:
         await connection.close()
 

@@ -18,6 +18,8 @@ import msgspec
 from deploy.local.api import Signed
 from deploy.proof.history import Call, History, Told
 
+STOCK = 20
+"""Proposals that are kept ready for whoever wants to know how soon one can be signed."""
 THINK_SECONDS = 0.15
 """At the longest, between two proposals of one signer."""
 AGAIN_SECONDS = 0.05
@@ -66,6 +68,7 @@ class Signers:
         self._seed = seed
         self._session: aiohttp.ClientSession | None = None
         self._is_over = False
+        self._stock: asyncio.Queue[tuple[Agency, str]] = asyncio.Queue(STOCK)
         self.manners: Counter[Manner] = Counter()
         self.on_signed: Callable[[float], None] = lambda _: None
         """Told of each completed signature, with when it was asked (monotonic seconds)."""
@@ -76,12 +79,28 @@ class Signers:
         async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
             self._session = session
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_stock(random.Random(f"{self._seed}.stock")))  # noqa: S311 - see below
                 for number in range(count):
                     tasks.create_task(self._work(random.Random(f"{self._seed}.{number}")))  # noqa: S311 - a seed is the point
+
+    async def probe(self) -> None:
+        """Sign a proposal that was written and sent before; nothing when there is none left."""
+        if not self._stock.empty():
+            agency, proposal = self._stock.get_nowait()
+            await self._insist(agency, proposal)
 
     def end(self) -> None:
         """No new proposals from now on."""
         self._is_over = True
+        while not self._stock.empty():  # whoever fills it may be waiting for room
+            self._stock.get_nowait()
+
+    async def _keep_stock(self, chance: random.Random) -> None:
+        while not self._is_over:
+            agency = chance.choice(self._agencies)
+            proposal = await self._sent_proposal(agency, _body(agency, Manner.PLAIN, chance))
+            if proposal is not None:
+                await self._stock.put((agency, proposal))
 
     async def _work(self, chance: random.Random) -> None:
         while not self._is_over:

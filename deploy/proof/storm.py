@@ -6,12 +6,14 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
+from deploy.failure import Failure
 from deploy.proof.checker import Violation, check
-from deploy.proof.evidence import Evidence, gather
+from deploy.proof.evidence import AWAY, Evidence, gather
 from deploy.proof.faults import FAULTS, Fault
 from deploy.proof.history import History
 from deploy.proof.setting import agencies
@@ -22,8 +24,10 @@ SIGNERS = 6
 UNHURRIED = 0.8
 """How many of the faults are followed by a wait until a signature has come through; the others come upon each other."""
 PAUSE_SECONDS = 0.2
+PROBE_SECONDS = 0.1
 RECOVERY_PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.2
+START_SECONDS = 60.0
 SETTLE_SECONDS = 10.0
 """The promise: so long after the last fault, every flow is over."""
 
@@ -61,21 +65,22 @@ class Storm:
         self._latest_asked = 0.0
         self._is_calm = True
         self._made: list[asyncio.Task[None]] = []
+        self._probes: list[asyncio.Task[None]] = []
 
-    async def run(self, kills: int) -> Outcome:
-        """Make `kills` faults, one after and upon another. Raises Failure when the stack cannot start."""
+    async def run(self, kills: int, faults: Sequence[Fault] = FAULTS) -> Outcome:
+        """Make `kills` of the `faults`, one after and upon another. Raises Failure when the stack cannot start."""
         began = time.monotonic()
         signers = Signers(self._stack.gateways, await agencies(self._stack), self._history, self._seed)
         signers.on_signed = self._on_signed
         work = asyncio.create_task(signers.sign_until_over(SIGNERS))
         for _ in range(kills):
-            await self._break(self._chance.choices(FAULTS, [fault.weight for fault in FAULTS])[0])
+            await self._break(signers, self._chance.choices(faults, [fault.weight for fault in faults])[0])
             self._progress()
         await asyncio.gather(*self._made)
         last_fault = time.monotonic()
         signers.end()
         violations, evidence, settled_seconds = await self._settle(last_fault)
-        await work
+        await asyncio.gather(work, *self._probes)
         return Outcome(
             seed=self._seed,
             faults=dict(self._counts),
@@ -91,29 +96,29 @@ class Storm:
             violations=violations,
         )
 
-    async def _break(self, fault: Fault) -> None:
+    async def _break(self, signers: Signers, fault: Fault) -> None:
         """Make the fault, and mostly wait until signatures come through again."""
         await asyncio.sleep(self._chance.random() * PAUSE_SECONDS)
         self._counts[fault.name] += 1
         is_alone, at = self._is_calm, time.monotonic()
         self._made.append(asyncio.create_task(fault.make(self._stack, self._chance)))
-        self._is_calm = self._chance.random() < UNHURRIED and await self._recovered(at)
+        self._is_calm = self._chance.random() < UNHURRIED and await self._recovered(signers, at)
         if not self._is_calm:
             return
         if is_alone:
             self._recoveries[fault.name].append(time.monotonic() - at)
         await asyncio.gather(*self._made)
 
-    async def _recovered(self, at: float) -> bool:
-        """Wait until a signature that was asked for after `at` is complete; False when none is in a long time."""
-        try:
-            async with asyncio.timeout(RECOVERY_PATIENCE_SECONDS):
-                while self._latest_asked < at:
-                    self._signed.clear()
+    async def _recovered(self, signers: Signers, at: float) -> bool:
+        """Ask for another signature every PROBE_SECONDS, until one that was asked for after `at` is complete."""
+        deadline = at + RECOVERY_PATIENCE_SECONDS
+        while self._latest_asked < at and time.monotonic() < deadline:
+            self._probes.append(asyncio.create_task(signers.probe()))
+            self._signed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
                     await self._signed.wait()
-        except TimeoutError:
-            return False
-        return True
+        return self._latest_asked >= at
 
     def _on_signed(self, asked_at: float) -> None:
         self._latest_asked = max(self._latest_asked, asked_at)
@@ -123,7 +128,13 @@ class Storm:
         """Look again and again until nothing is wrong, or until the promised time is over; says when it was right."""
         while True:
             looked_at = time.monotonic() - last_fault
-            evidence = await gather(self._stack.dsns, self._stack.nats_operator)
+            try:
+                evidence = await gather(self._stack.dsns, self._stack.nats_operator)
+            except AWAY as error:
+                if looked_at > START_SECONDS:
+                    raise Failure(f"The servers did not come back: {error!r}.") from error
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
             violations = check(evidence, tuple(self._history.lines))
             if not violations or looked_at > SETTLE_SECONDS:
                 return violations, evidence, looked_at
