@@ -51,5 +51,9 @@ $(BENCH_VENV)/installed: pyproject.toml $(VENV)/installed
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--extra local --extra otel --extra dev --upgrade pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--extra migrate --constraint requirements.lock --upgrade pyproject.toml -o deploy/docker/requirements.lock
+	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --constraint requirements.lock - -o deploy/docker/build.lock
 
 .PHONY: help up install check test bench lock

@@ -17,7 +17,10 @@ _COMMANDS = {
     "outbox": ("deploy.operators.outbox:outbox", "Events that wait to be published."),
     "replicas": ("deploy.operators.replicas:app", "Copies of other services' data: rebuild."),
     "prove": ("deploy.proof.command:app", "Break everything, and show that the promises hold."),
+    "secrets": ("deploy.secret_files:make_secrets", "Make the secrets of an installation, a folder for each process."),
+    "provision": ("deploy.provisioning_command:provision_services", "Make the databases and their roles."),
     "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),
+    "demo": ("deploy.demonstration:demonstrate", "Walk a proposal to its signature through a gateway."),
 }
 """A name, where the function or group of commands is, and its line in `serx --help`."""
 

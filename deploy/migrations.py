@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from deploy.environment import setting
 from deploy.failure import Failure
 from shared.database.migrate import MigrationFailed, migrate
 from shared.messaging.topology import SERVICES
@@ -36,7 +37,7 @@ def migration_dsns(services: tuple[str, ...], environ: Mapping[str, str]) -> dic
         if service not in SERVICES:
             raise Failure(f"There is no service {service!r}; there are {', '.join(SERVICES)}.")
         own = f"SERX_{service.upper()}_MIGRATION_DSN"
-        dsn = environ.get(own) or (environ.get(_ONE) if len(services) == 1 else None)
+        dsn = setting(own, *([_ONE] if len(services) == 1 else []), environ=environ)
         if not dsn:
             wanted = f"{own} or {_ONE}" if len(services) == 1 else own
             raise Failure(f"To migrate {service}, set {wanted} to the DSN of its owner role.")

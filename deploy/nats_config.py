@@ -1,15 +1,18 @@
 """The NATS server's configuration, rendered from the topology; every way of running NATS uses this one.
 
-One user per process, who may say and hear only what the topology gives it, and one operator who may do everything.
+One user per process, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
+who may say and hear only what the topology gives it; and one operator, by password, who may do everything.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 import msgspec
+import nkeys
 
 from shared.messaging.topology import PROCESSES, Permissions, permissions
 
@@ -24,23 +27,33 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     store_dir: PurePath
     operator_password: str
-    passwords: Mapping[str, str]
-    """A password for every process of the topology."""
+    public_keys: Mapping[str, str]
+    """The public nkey of every process of the topology; the seed is with the process alone."""
     server_name: str = "serx"
     monitor_port: int | None = None
     max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    certificate: Certificate | None = None
+    """For TLS; without it the connections are as private as the network."""
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """Files, as the server finds them."""
+
+    chain: PurePath
+    key: PurePath
 
 
 def render(server: NatsServer) -> str:
-    """The text of `nats.conf`. Raises KeyError when a process of the topology has no password."""
-    users = [_user(OPERATOR, server.operator_password, None)]
-    users += [_user(name, server.passwords[name], permissions(name)) for name in PROCESSES]
+    """The text of `nats.conf`. Raises KeyError when a process of the topology has no key."""
+    users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
+    users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
     monitor = [f"http: {_text(f'{server.host}:{server.monitor_port}')}"] if server.monitor_port else []
     return "\n".join(
         [
             f"server_name: {_text(server.server_name)}",
             f"listen: {_text(f'{server.host}:{server.port}')}",
             *monitor,
+            *_tls(server.certificate),
             f"max_payload: {server.max_payload_bytes}",
             "jetstream {",
             f"  store_dir: {_text(str(server.store_dir))}",
@@ -57,13 +70,28 @@ def render(server: NatsServer) -> str:
     )
 
 
-def _user(name: str, password: str, allowed: Permissions | None) -> str:
-    login = f"user: {_text(name)}, password: {_text(password)}"
-    if allowed is None:
-        return f"    {{{login}}}"
+def new_seed() -> str:
+    """The seed of a new user's nkey: the secret half, from which the public one follows."""
+    return nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode()
+
+
+def public_key(seed: str) -> str:
+    """What the server knows of a seed's owner."""
+    return bytes(nkeys.from_seed(bytearray(seed, "ascii")).public_key).decode()
+
+
+def _tls(certificate: Certificate | None) -> list[str]:
+    if certificate is None:
+        return []
+    chain, key = _text(str(certificate.chain)), _text(str(certificate.key))
+    return [f"tls: {{cert_file: {chain}, key_file: {key}}}"]
+
+
+def _user(name: str, key: str, allowed: Permissions) -> str:
     return "\n".join(
         [
-            f"    {{{login}, permissions: {{",
+            f"    # {name}",
+            f"    {{nkey: {_text(key)}, permissions: {{",
             f"      publish: {{allow: {_texts(allowed.publish)}}},",
             f"      subscribe: {{allow: {_texts(allowed.subscribe)}}},",
             "    }}",

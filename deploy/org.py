@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from getpass import getpass
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from deploy.environment import setting
 from deploy.failure import Failure
 from services.identity.domain.organisations import found_organisation
 from services.identity.domain.passwords import hash_password
@@ -21,7 +21,7 @@ from shared.database import Database, DatabaseAway
 from shared.errors import InvalidInput
 from shared.ids import OrgId, new_id
 
-_DSN = "SERX_DATABASE_DSN"
+_DSN, _IDENTITY_DSN = "SERX_DATABASE_DSN", "SERX_IDENTITY_DATABASE_DSN"
 _PASSWORD = "SERX_ADMIN_PASSWORD"  # noqa: S105  # a name, not a password
 
 app = App(name="org", help="Organisations of this installation.")
@@ -51,17 +51,23 @@ def create(
     as_json
         Print one JSON object: org_id, admin_user_id, admin_token.
     """
-    dsn = os.environ.get(_DSN)
-    if not dsn:
-        raise Failure(f"To create an organisation, set {_DSN} to the database of the identity service.")
-    founding = _founding(name.strip(), admin_email.strip(), admin_name.strip())
-    asyncio.run(_found(dsn, founding))
+    password = setting(_PASSWORD) or _ask_for_password()
+    founding = found(name.strip(), admin_email.strip(), admin_name.strip(), password)
     print(_as_json(founding) if as_json else _as_text(founding))
 
 
-def _founding(org_name: str, email: str, admin_name: str) -> Founding:
+def found(org_name: str, email: str, admin_name: str, password: str) -> Founding:
+    """Found an organisation in the database that the environment names. Raises Failure."""
+    dsn = setting(_DSN, _IDENTITY_DSN)
+    if not dsn:
+        raise Failure(f"To create an organisation, set {_DSN} to the database of the identity service.")
+    founding = _founding(org_name, email, admin_name, password)
+    asyncio.run(_found(dsn, founding))
+    return founding
+
+
+def _founding(org_name: str, email: str, admin_name: str, password: str) -> Founding:
     name_f, _, name_l = (part.strip() for part in admin_name.partition(" "))
-    password = os.environ.get(_PASSWORD) or _ask_for_password()
     try:
         check_founding(org_name=org_name, email=email, name_f=name_f, name_l=name_l, password=password)
     except InvalidInput as error:

@@ -1,6 +1,8 @@
 """Settings: one frozen struct per process, filled from `SERX_*` in the environment when the process starts.
 
-A field `pool_size` is read from `SERX_POOL_SIZE`; its description is its line in `docs/settings.md`.
+A field `pool_size` is read from `SERX_POOL_SIZE`; its description is its line in `docs/settings.md`. What is not in the
+environment is looked for as a file of the field's name in the folder `SERX_SECRETS_DIR`: Docker and Kubernetes put
+secrets there, and an environment is easier to look into.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 PREFIX = "SERX_"
+SECRETS_DIR = "SERX_SECRETS_DIR"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -29,7 +33,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on.")] = 8000
-    nats_url: Annotated[str, Meta(description="NATS server, with this process's own user and password.")]
+    nats_url: Annotated[
+        str,
+        Meta(description="NATS servers, comma-separated, as `nats://<seed of this process's nkey>@host:port`."),
+    ]
     replica: Annotated[
         str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$", description="Name of this replica; random when not set.")
     ] = msgspec.field(default_factory=lambda: secrets.token_hex(6))
@@ -50,6 +57,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         float, Meta(ge=0, description="How long a stopping process may finish the work that it has begun.")
     ] = 10.0
+    tls_certificate_path: Annotated[
+        str | None, Meta(description="Certificate chain (PEM) with which this process serves HTTPS; HTTP when not set.")
+    ] = None
+    tls_key_path: Annotated[str | None, Meta(description="The key (PEM) of that certificate.")] = None
 
 
 class ServiceSettings(ProcessSettings, frozen=True, kw_only=True):
@@ -67,6 +78,9 @@ class ServiceSettings(ProcessSettings, frozen=True, kw_only=True):
     nats_monitor_url: Annotated[
         str | None, Meta(description="NATS monitoring address, to check at start that it syncs each message.")
     ] = None
+    stream_replicas: Annotated[
+        int, Meta(ge=1, le=5, description="On how many NATS servers each stream is kept; at most as many as there are.")
+    ] = 1
     concurrent_messages: Annotated[int, Meta(ge=1, description="Messages handled at once.")] = 32
 
 
@@ -80,17 +94,34 @@ def load(shape: type[S], environ: Mapping[str, str] | None = None) -> S:
     faults: list[str] = []
     for field in msgspec.structs.fields(shape):
         name = variable(field.name)
-        if name not in environ:
-            if field.required:
-                faults.append(f"{name} is not set ({_description(field.type)})")
-            continue
         try:
-            values[field.name] = msgspec.convert(_split(environ[name], field.type), field.type, strict=False)
-        except msgspec.ValidationError as error:
+            if (text := told(name, environ)) is not None:
+                values[field.name] = msgspec.convert(_split(text, field.type), field.type, strict=False)
+            elif field.required:
+                faults.append(f"{name} is not set ({_description(field.type)})")
+        except (msgspec.ValidationError, SettingsError) as error:
             faults.append(f"{name}: {error}")
     if faults:
         raise SettingsError("; ".join(faults))
     return shape(**values)
+
+
+def told(name: str, environ: Mapping[str, str]) -> str | None:
+    """What `name` is set to: in `environ`, or else in the folder of secrets that `environ` names; None if nowhere.
+
+    Raises SettingsError for a secret that is there and cannot be read.
+    """
+    if name in environ:
+        return environ[name]
+    if not (folder := environ.get(SECRETS_DIR)):
+        return None
+    path = Path(folder) / name.removeprefix(PREFIX).lower()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({type(error).__name__})") from error
 
 
 def variable(field: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from secrets import token_urlsafe
 
 from deploy.local.folder import DataFolder, read, write_private
+from deploy.nats_config import new_seed
 from shared.messaging.topology import PROCESSES, SERVICES
 
 
@@ -31,7 +32,8 @@ class Credentials:
         return self._values["demo.admin"]
 
     def nats(self, process: str) -> str:
-        return self._values[f"nats.{process}"]
+        """The seed of the process's nkey."""
+        return self._values[f"nkey.{process}"]
 
     def owner(self, service: str) -> str:
         return self._values[f"database.{service}.owner"]
@@ -48,14 +50,14 @@ def ensure(folder: DataFolder) -> Credentials:
     known: dict[str, str] = read(folder.secrets, dict[str, str]) if folder.secrets.exists() else {}
     missing = [name for name in _names() if name not in known]
     if missing:
-        known |= {name: token_urlsafe(32) for name in missing}
+        known |= {name: new_seed() if name.startswith("nkey.") else token_urlsafe(32) for name in missing}
         write_private(folder.secrets, known)
     return Credentials(known)
 
 
 def _names() -> list[str]:
     names = ["postgres.admin", "nats.operator", "identity.session", "demo.admin"]
-    names += [f"nats.{process}" for process in PROCESSES]
+    names += [f"nkey.{process}" for process in PROCESSES]
     for service in SERVICES:
         names += [f"database.{service}.owner", f"database.{service}", f"internal.{service}"]
     return names

@@ -57,7 +57,7 @@ class Addresses:
         own = {
             "SERX_HOST": HOST,
             "SERX_PORT": str(self._ports[process]),
-            "SERX_NATS_URL": f"nats://{process}:{self._credentials.nats(process)}@{HOST}:{self._ports['nats']}",
+            "SERX_NATS_URL": f"nats://{self._credentials.nats(process)}@{HOST}:{self._ports['nats']}",
         }
         own |= self._gateway() if process == "gateway" else self._service(process)
         defaults = {"SERX_LOG_FORMAT": "json", "SERX_LOG_LEVEL": "info"}

@@ -11,7 +11,7 @@ from deploy.local.folder import DataFolder, write_private_text
 from deploy.local.launcher import Launcher
 from deploy.local.ports import HOST, Ports
 from deploy.local.probes import nats_ready
-from deploy.nats_config import NatsServer, render
+from deploy.nats_config import NatsServer, public_key, render
 from shared.messaging.topology import PROCESSES
 
 
@@ -26,7 +26,7 @@ def recipe(
         monitor_port=ports["nats_monitor"],
         store_dir=folder.nats,
         operator_password=credentials.nats_operator,
-        passwords={process: credentials.nats(process) for process in PROCESSES},
+        public_keys={process: public_key(credentials.nats(process)) for process in PROCESSES},
     )
     write_private_text(config, render(server))
     command = (str(binaries.nats_server), "-c", str(config))

@@ -26,16 +26,7 @@ def create_app(config: ConversationSettings) -> Litestar:
     """The service, not yet started."""
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
-    messenger = Messenger(
-        NAME,
-        database,
-        bus,
-        filters=FILTERS,
-        handlers=HANDLERS,
-        answers={},
-        at_once=config.concurrent_messages,
-        monitor_url=config.nats_monitor_url,
-    )
+    messenger = _messenger(config, database, bus)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -53,6 +44,20 @@ def create_app(config: ConversationSettings) -> Litestar:
         probes={"database": database.is_there, "broker": messenger.is_there},
         gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
+    )
+
+
+def _messenger(config: ConversationSettings, database: Database, bus: Bus) -> Messenger:
+    return Messenger(
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers={},
+        at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
+        stream_replicas=config.stream_replicas,
     )
 
 

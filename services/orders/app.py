@@ -23,16 +23,7 @@ def create_app(config: OrderSettings) -> Litestar:
     """The service, not yet started."""
     database = Database.configured(config, name=NAME)
     bus = Bus(process=NAME, url=config.nats_url)
-    messenger = Messenger(
-        NAME,
-        database,
-        bus,
-        filters=FILTERS,
-        handlers=HANDLERS,
-        answers=answers(database),
-        at_once=config.concurrent_messages,
-        monitor_url=config.nats_monitor_url,
-    )
+    messenger = _messenger(config, database, bus)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -50,6 +41,20 @@ def create_app(config: OrderSettings) -> Litestar:
         probes={"database": database.is_there, "broker": messenger.is_there},
         gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
+    )
+
+
+def _messenger(config: OrderSettings, database: Database, bus: Bus) -> Messenger:
+    return Messenger(
+        NAME,
+        database,
+        bus,
+        filters=FILTERS,
+        handlers=HANDLERS,
+        answers=answers(database),
+        at_once=config.concurrent_messages,
+        monitor_url=config.nats_monitor_url,
+        stream_replicas=config.stream_replicas,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import nats.aio.client
 import nats.errors
@@ -97,12 +98,29 @@ Hearer = Callable[[Incoming], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
 
 
+def login_in(url: str) -> tuple[tuple[str, ...], str | None]:
+    """The servers in a comma-separated `url`, and the nkey's seed that stands there where a user would.
+
+    A user with a password stays in its server's address.
+    """
+    servers: list[str] = []
+    seed: str | None = None
+    for server in url.split(","):
+        parts = urlsplit(server.strip())
+        login, _, place = parts.netloc.rpartition("@")
+        if login and ":" not in login:
+            seed = login
+            parts = parts._replace(netloc=place)
+        servers.append(urlunsplit(parts))
+    return tuple(servers), seed
+
+
 class Bus:
     """NATS as one process sees it. `open` returns at once and keeps trying; what is heard is heard from then on."""
 
     def __init__(self, *, process: str, url: str) -> None:
         self._process = process
-        self._url = url
+        self._servers, self._seed = login_in(url)
         self._client = Client()
         self._acks = Acks(f"{inbox_prefix(process)}.acks")
         self._hearers: list[tuple[str, str, Hearer]] = []
@@ -210,7 +228,8 @@ class Bus:
 
     async def _connect(self) -> None:
         await self._client.connect(
-            self._url,
+            list(self._servers),
+            nkeys_seed_str=self._seed,
             name=self._process,
             inbox_prefix=inbox_prefix(self._process),
             reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # pyright: ignore[reportArgumentType]  # typed int, takes any number

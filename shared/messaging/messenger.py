@@ -51,6 +51,7 @@ class Messenger:
         answers: Mapping[str, Answer],
         at_once: int,
         monitor_url: str | None = None,
+        stream_replicas: int = 1,
     ) -> None:
         self._process = process
         self._database = database
@@ -60,7 +61,7 @@ class Messenger:
         self._answers = answers
         self._outbox = Outbox(process, database, bus)
         self._consumer = Consumer(process, database, bus, handlers, at_once=at_once)
-        self._keeper = StreamKeeper(process, bus, filters, self._outbox.stream_created)
+        self._keeper = StreamKeeper(process, bus, filters, self._outbox.stream_created, replicas=stream_replicas)
 
     async def is_there(self) -> bool:
         """Whether the broker is connected and everything that this service needs on it exists."""

@@ -49,8 +49,9 @@ def stream_config(name: str, *, replicas: int = 1) -> StreamConfig:
             max_age=topology.COMMANDS_MAX_AGE_SECONDS,
             duplicate_window=topology.DEDUPLICATION_WINDOW_SECONDS,
             num_replicas=replicas,
-            # Loss is covered by the saga rows, so a command need not wait for the disk.
-            persist_mode=PersistMode.ASYNC,
+            # Loss is covered by the saga rows, so a command need not wait for the disk. NATS has this for a single
+            # server only; where there are more, their agreement takes its place.
+            persist_mode=PersistMode.ASYNC if replicas == 1 else None,
         ),
         topology.EVENTS: StreamConfig(
             name=topology.EVENTS,
@@ -68,11 +69,20 @@ def stream_config(name: str, *, replicas: int = 1) -> StreamConfig:
 class StreamKeeper:
     """Ensures the streams of one process and its consumers on them; `filters` names the subjects it consumes."""
 
-    def __init__(self, process: str, bus: Bus, filters: Mapping[str, tuple[str, ...]], told: StreamCreated) -> None:
+    def __init__(
+        self,
+        process: str,
+        bus: Bus,
+        filters: Mapping[str, tuple[str, ...]],
+        told: StreamCreated,
+        *,
+        replicas: int = 1,
+    ) -> None:
         self._process = process
         self._bus = bus
         self._filters = filters
         self._told = told
+        self._replicas = replicas
         self._look_now = asyncio.Event()
         self.all_there = False
         bus.on_reconnect(self._reconnected)
@@ -111,13 +121,26 @@ class StreamKeeper:
         return True
 
     async def _ensure_stream(self, name: str) -> str:
-        """Make the stream if it is not there; returns when it was created, as the server spells it."""
+        """Make the stream if it is not there, on as many servers as is told; returns when it was created, as the server
+        spells it."""
+        wanted = stream_config(name, replicas=self._replicas)
         try:
             info = await self._bus.streams.stream_info(name)
+            if info.config.num_replicas != self._replicas:
+                await self._replicate(wanted)
         except nats.js.errors.NotFoundError:
-            info = await self._bus.streams.add_stream(stream_config(name))
+            info = await self._bus.streams.add_stream(wanted)
             _log.info("stream made", stream=name)
         return msgspec.to_builtins(info.created)
+
+    async def _replicate(self, wanted: StreamConfig) -> None:
+        try:
+            await self._bus.streams.update_stream(wanted)
+        except nats.js.errors.APIError as error:
+            # A command stream cannot change how it persists. It may be deleted: it is made again, as it should be.
+            _log.error("stream cannot be replicated as it is", stream=wanted.name, cause=str(error))
+        else:
+            _log.info("stream replicated", stream=wanted.name, replicas=self._replicas)
 
     def _consumer(self, stream: str, filters: tuple[str, ...]) -> ConsumerConfig:
         return ConsumerConfig(

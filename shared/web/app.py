@@ -109,6 +109,8 @@ def serve(app: ASGIApp, settings: ProcessSettings) -> None:
         date_header=False,
         timeout_graceful_shutdown=int(settings.drain_seconds),
         timeout_keep_alive=75,
+        ssl_certfile=settings.tls_certificate_path,
+        ssl_keyfile=settings.tls_key_path,
     )
 
 

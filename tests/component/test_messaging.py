@@ -22,7 +22,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import outbox, topology
 from shared.messaging.outbox import Event
-from shared.messaging.topology import COMMANDS, EVENTS, inbox_prefix
+from shared.messaging.topology import COMMANDS, EVENTS
 from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.commands import Orchestrator, arrived, open_engagement, orchestrating
@@ -103,7 +103,7 @@ async def listening(broker: Broker, process: str):
     async def note(error: Exception) -> None:
         errors.append(str(error))
 
-    connection = await nats.connect(broker.url(process), inbox_prefix=inbox_prefix(process), error_cb=note)
+    connection = await broker.connection(process, error_cb=note)
     try:
         yield connection, errors
     finally:

@@ -22,7 +22,6 @@ from shared.contracts.reply import Reply
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.envelope import Envelope, spell_time
-from shared.messaging.topology import inbox_prefix
 from tests.support.servers import Broker
 
 REPLICA = "test"
@@ -108,7 +107,7 @@ class Orchestrator:
 @asynccontextmanager
 async def orchestrating(broker: Broker):
     """An Orchestrator on the broker, until the block is left; commands go out with the proposal service's rights."""
-    connection = await nats.connect(broker.url("proposals"), inbox_prefix=inbox_prefix("proposals"))
+    connection = await broker.connection("proposals")
     listener = await nats.connect(broker.operator)
     orchestrator = Orchestrator(connection, listener)
     await listener.subscribe(f"rep.{REPLICA}.>", cb=orchestrator.hear_reply)

@@ -13,6 +13,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import nats
+from nats.aio.client import Client
 
 from deploy.local import binaries, postgres
 from deploy.local.child import Recipe
@@ -21,8 +25,9 @@ from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.local.ports import HOST, reserved
 from deploy.local.probes import nats_ready
-from deploy.nats_config import OPERATOR, NatsServer, render
-from shared.messaging.topology import PROCESSES
+from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
+from shared.messaging.bus import login_in
+from shared.messaging.topology import PROCESSES, inbox_prefix
 
 POSTGRES_DSN = os.environ.get("SERX_TEST_POSTGRES_DSN")
 NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
@@ -57,16 +62,21 @@ class Broker:
     """A NATS server. `url(process)` logs in as one of ours, with that process's permissions; `operator` may do all."""
 
     operator: str
-    passwords: dict[str, str] = field(default_factory=dict)
+    seeds: dict[str, str] = field(default_factory=dict)
     _store: Path | None = None
     _recipe: Recipe | None = None
     _process: asyncio.subprocess.Process | None = None
 
     def url(self, process: str) -> str:
-        if not self.passwords:
+        if not self.seeds:
             return self.operator
         place = self.operator.rpartition("@")[2]
-        return f"nats://{process}:{self.passwords[process]}@{place}"
+        return f"nats://{self.seeds[process]}@{place}"
+
+    async def connection(self, process: str, **options: Any) -> Client:
+        """A client that is logged in as one of ours, with that process's inbox."""
+        servers, seed = login_in(self.url(process))
+        return await nats.connect(list(servers), nkeys_seed_str=seed, inbox_prefix=inbox_prefix(process), **options)
 
     async def start(self) -> None:
         assert self._recipe is not None
@@ -96,13 +106,14 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
         return
     found = binaries.find()
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
-        passwords = {process: secrets.token_hex(8) for process in (*PROCESSES, OPERATOR)}
+        seeds = {process: new_seed() for process in PROCESSES}
+        password = secrets.token_hex(8)
         config = NatsServer(
             host=HOST,
             port=ports["nats"],
             store_dir=folder.nats,
-            operator_password=passwords[OPERATOR],
-            passwords=passwords,
+            operator_password=password,
+            public_keys={process: public_key(seed) for process, seed in seeds.items()},
         )
         path = folder.root / "nats.conf"
         path.write_text(render(config))
@@ -112,9 +123,7 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
             launch=lambda log: launcher.program((str(found.nats_server), "-c", str(path)), {}, log, dies_with_us=True),
             ready=lambda: nats_ready(ports["nats"]),
         )
-        broker = Broker(
-            f"nats://{OPERATOR}:{passwords[OPERATOR]}@{HOST}:{ports['nats']}", passwords, folder.nats, recipe
-        )
+        broker = Broker(f"nats://{OPERATOR}:{password}@{HOST}:{ports['nats']}", seeds, folder.nats, recipe)
         await broker.start()
         try:
             yield broker

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from deploy.local import binaries
-from deploy.nats_config import NatsServer, render
+from deploy.nats_config import NatsServer, new_seed, public_key, render
 from shared.messaging.topology import PROCESSES, permissions
 
 
@@ -20,7 +20,7 @@ def server(tmp_path: Path) -> NatsServer:
         port=4222,
         store_dir=tmp_path / 'a "strange" folder',
         operator_password="operator-password",
-        passwords={process: f"{process}-password" for process in PROCESSES},
+        public_keys={process: public_key(new_seed()) for process in PROCESSES},
     )
 
 
@@ -41,12 +41,17 @@ def test_a_message_is_on_the_disk_before_it_is_acknowledged(server: NatsServer) 
 def test_each_process_may_do_what_the_topology_says(server: NatsServer, process: str) -> None:
     allowed = permissions(process)
     text = render(server)
-    mine = text[text.index(f'user: "{process}"') :].split("}}", 1)[0]
-    assert f'password: "{process}-password"' in mine
+    mine = text[text.index(f'nkey: "{server.public_keys[process]}"') :].split("}}", 1)[0]
     for subject in (*allowed.publish, *allowed.subscribe):
         assert f'"{subject}"' in mine
 
 
-def test_a_process_without_a_password_is_refused(server: NatsServer) -> None:
+def test_no_secret_of_a_process_is_in_the_configuration(server: NatsServer) -> None:
+    seeds = {process: new_seed() for process in PROCESSES}
+    told = render(msgspec.structs.replace(server, public_keys={p: public_key(seed) for p, seed in seeds.items()}))
+    assert [process for process, seed in seeds.items() if seed in told] == []
+
+
+def test_a_process_without_a_key_is_refused(server: NatsServer) -> None:
     with pytest.raises(KeyError, match="orders"):
-        render(msgspec.structs.replace(server, passwords={p: "x" for p in PROCESSES if p != "orders"}))
+        render(msgspec.structs.replace(server, public_keys={p: "x" for p in PROCESSES if p != "orders"}))

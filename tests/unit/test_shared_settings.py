@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -56,7 +57,7 @@ def test_other_variables_are_nobodys_business():
 
 def test_everything_that_is_missing_is_named_at_once_with_what_it_is_for():
     told = refusal(nats_url=None, database_dsn=None, internal_keys=None)
-    assert "SERX_NATS_URL is not set (NATS server, with this process's own user and password.)" in told
+    assert "SERX_NATS_URL is not set (NATS servers, comma-separated" in told
     assert "SERX_DATABASE_DSN is not set" in told
     assert "SERX_INTERNAL_KEYS is not set" in told
 
@@ -92,6 +93,23 @@ def test_an_unusable_value_is_named_and_never_shown(name: str, value: str):
     told = refusal(**{name: value})
     assert told.startswith(f"{variable(name)}: ")
     assert not value.strip(" ,") or value not in told
+
+
+def test_what_is_not_in_the_environment_is_found_among_the_secrets(tmp_path: Path):
+    (tmp_path / "database_dsn").write_text("postgresql://from-a-file@127.0.0.1/serx\n")
+    (tmp_path / "nats_url").write_text("nats://from-a-file@127.0.0.1:4222\n")
+    environ = ENVIRON | {"SERX_SECRETS_DIR": str(tmp_path)}
+    del environ["SERX_DATABASE_DSN"]
+    config = load(Settings, environ)
+    assert config.database_dsn == "postgresql://from-a-file@127.0.0.1/serx"
+    assert config.nats_url == ENVIRON["SERX_NATS_URL"], "what the environment says goes before"
+
+
+def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "database_dsn").mkdir()
+    environ = {name: value for name, value in ENVIRON.items() if name != "SERX_DATABASE_DSN"}
+    with pytest.raises(SettingsError, match=r"SERX_DATABASE_DSN: .*database_dsn cannot be read"):
+        load(Settings, environ | {"SERX_SECRETS_DIR": str(tmp_path)})
 
 
 def test_settings_cannot_be_changed():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
-import nats
 
 from shared import clock
 from shared.contracts.identity import CredentialRevoked
@@ -42,7 +41,7 @@ async def test_a_revocation_that_is_heard_holds_at_once(here: World, shared_brok
     event = CredentialRevoked(
         org_id=here.actor.org_id, actor_id=revoked["actor"]["id"], credential_id=revoked["credential_id"]
     )
-    identity = await nats.connect(shared_broker.url("identity"))
+    identity = await shared_broker.connection("identity")
     await identity.publish(
         event_subject(here.actor.org_id, "credential", "revoked"), msgspec.json.encode(msgspec.to_builtins(event))
     )
@@ -60,7 +59,7 @@ async def test_a_revocation_that_is_heard_holds_at_once(here: World, shared_brok
 
 async def test_a_revocation_that_cannot_be_read_forgets_everything(here: World, shared_broker: Broker) -> None:
     assert await _status(here) == 200
-    identity = await nats.connect(shared_broker.url("identity"))
+    identity = await shared_broker.connection("identity")
     await identity.publish(event_subject(here.actor.org_id, "credential", "revoked"), b"{}")
     await identity.flush()
 
