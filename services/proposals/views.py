@@ -74,6 +74,16 @@ class ProposalView(ProposalSummary, frozen=True, kw_only=True):
     items: list[ItemView]
 
 
+class TryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One time that a step was sent. An answer is told with the newest try; the others had none while they were."""
+
+    number: int
+    sent_at: datetime
+    answered_at: datetime | None
+    duration_ms: int | None
+    error: str | None
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a flow: `done` only once that is recorded, `waiting` until then."""
 
@@ -84,6 +94,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    tries: list[TryView]
+    """The last ones, at most 20."""
 
 
 class InterventionView(msgspec.Struct, frozen=True, kw_only=True):

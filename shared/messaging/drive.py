@@ -36,7 +36,7 @@ class Drive(Generic[P]):
         progress = heard(self.flow, self.run.progress, step, reply)
         if progress is not self.run.progress:
             mark = self.run.marks.get(step) or Mark(attempts=1, started_at=at)
-            marks = {**self.run.marks, step: replace(mark, finished_at=at)}
+            marks = {**self.run.marks, step: mark.answered(at, reply.cause)}
             self.run = replace(self.run, progress=progress, marks=marks)
             if (span := self._spans.pop(step, None)) is not None:
                 span.end(reply.cause)
@@ -44,7 +44,7 @@ class Drive(Generic[P]):
 
     def mark_sent(self, step: str, at: datetime) -> None:
         mark = self.run.marks.get(step) or Mark(attempts=0, started_at=at)
-        marks = {**self.run.marks, step: replace(mark, attempts=mark.attempts + 1)}
+        marks = {**self.run.marks, step: mark.sent(at)}
         self.run = replace(self.run, marks=marks)
         self.sent.add(step)
 

@@ -8,18 +8,42 @@ from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.messaging.saga import Progress, SagaStatus
 
 P = TypeVar("P")
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """When a step was first sent and when it was answered, and how often it was sent."""
+KEPT_TRIES = 20
+"""A step may be sent for days; the last tries are kept one by one, the rest are counted."""
+
+
+class Try(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One time that a step was sent; answered while it was the newest, with an error if that was no success."""
+
+    sent_at: datetime
+    answered_at: datetime | None = None
+    error: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a step was first sent and when it was answered, how often it was sent, and its last tries."""
 
     attempts: int
     started_at: datetime
     finished_at: datetime | None = None
+    tries: tuple[Try, ...] = ()
+
+    def sent(self, at: datetime) -> Mark:
+        """Sent once more."""
+        tries = (*self.tries[1 - KEPT_TRIES :], Try(at))
+        return replace(self, attempts=self.attempts + 1, tries=tries)
+
+    def answered(self, at: datetime, error: str) -> Mark:
+        """Answered: which copy it was that was answered, nobody can tell; the newest stands for it."""
+        tries = (*self.tries[:-1], replace(self.tries[-1], answered_at=at, error=error)) if self.tries else ()
+        return replace(self, finished_at=at, tries=tries)
 
 
 class Run(msgspec.Struct, Generic[P], frozen=True, kw_only=True):

@@ -183,7 +183,8 @@ async def test_a_refusal_undoes_the_flow_and_the_proposal_can_be_signed_again(
     assert report["status"] == "rejected"
     neighbours.answers[who] = willing
     assert (await sign(service, staff, proposal)).status_code == 200
-    sagas = {command["saga_id"] for command in neighbours.commands("engagements.open")}
+    opened = [command for command in neighbours.commands("engagements.open") if command["proposal_id"] == proposal]
+    sagas = {command["saga_id"] for command in opened}
     assert len(sagas) == (1 if who == "identity.ensure-client" else 2)
 
 

@@ -22,7 +22,7 @@ from services.proposals.sign_flow import SIGN_FLOW, client_of
 from services.proposals.store import interventions, sagas, signing
 from services.proposals.store import proposals as proposals_store
 from services.proposals.store.sagas import Report
-from services.proposals.views import InterventionView, SignReport, StepView
+from services.proposals.views import InterventionView, SignReport, StepView, TryView
 from shared.contracts.engagements import EngagementOpened
 from shared.contracts.orders import OrderPlaced
 from shared.contracts.proposals import ProposalSigned
@@ -30,7 +30,7 @@ from shared.database import Tx
 from shared.errors import KeyReused, NotFound
 from shared.ids import new_id
 from shared.messaging import topology
-from shared.messaging.journal import Run
+from shared.messaging.journal import Mark, Run
 from shared.messaging.outbox import event
 from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
 from shared.web.actor import Actor
@@ -162,7 +162,22 @@ def _step(newest: Report, name: str, service: str) -> StepView:
         started_at=mark.started_at if mark else None,
         finished_at=mark.finished_at if mark else None,
         error=(reply.cause or None) if reply else None,
+        tries=_tries(mark) if mark else [],
     )
+
+
+def _tries(mark: Mark) -> list[TryView]:
+    first = mark.attempts - len(mark.tries) + 1
+    return [
+        TryView(
+            number=number,
+            sent_at=each.sent_at,
+            answered_at=each.answered_at,
+            duration_ms=round((each.answered_at - each.sent_at).total_seconds() * 1000) if each.answered_at else None,
+            error=each.error or None,
+        )
+        for number, each in enumerate(mark.tries, first)
+    ]
 
 
 def _answer(run: Run[Plan], signed: Proposal, at: datetime) -> bytes:

@@ -173,7 +173,10 @@ async def test_a_parked_flow_that_is_retried_asks_the_parked_step_again_and_comp
     order = next(step for step in report["steps"] if step["name"] == "order")
     assert (order["status"], order["error"], order["attempts"]) == ("done", None, 2)
     assert report["interventions"][0]["action"] == "retry"
-    assert len(neighbours.commands("engagements.open")) == 1
+    opened = [command for command in neighbours.commands("engagements.open") if command["proposal_id"] == proposal]
+    assert len(opened) == 1
+    assert [(each["number"], each["error"]) for each in order["tries"]] == [(1, "ValueError: poison"), (2, None)]
+    assert all(each["answered_at"] >= each["sent_at"] and each["duration_ms"] >= 0 for each in order["tries"])
 
 
 async def test_until_a_retried_step_is_answered_the_report_does_not_say_that_it_has_finished(
