@@ -84,8 +84,11 @@ class TryView(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
-class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a flow: `done` only once that is recorded, `waiting` until then."""
+class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of a flow: `done` only once that is recorded, `waiting` until then.
+
+    `tries` is there once the step was sent more than once: the last 20 of them.
+    """
 
     name: str
     service: str
@@ -94,8 +97,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
-    tries: list[TryView]
-    """The last ones, at most 20."""
+    tries: list[TryView] = []
 
 
 class InterventionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,7 +162,7 @@ def _step(newest: Report, name: str, service: str) -> StepView:
         started_at=mark.started_at if mark else None,
         finished_at=mark.finished_at if mark else None,
         error=(reply.cause or None) if reply else None,
-        tries=_tries(mark) if mark else [],
+        tries=_tries(mark) if mark and mark.attempts > 1 else [],
     )
 
 
