@@ -29,7 +29,7 @@ from shared.web.idempotency import REPLAYED, Key
 T1_TRIES: Final = 40
 T1_WAIT_SECONDS: Final = 0.25
 PARKED: Final = "parked"
-OPEN_STATES: Final = ("running", "compensating", PARKED)
+OPEN_STATES: Final[tuple[str, ...]] = ("running", "compensating", PARKED)
 """How a flow can stand that is not over; a parked one waits for an operator."""
 
 

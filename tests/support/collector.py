@@ -54,14 +54,14 @@ def collecting() -> Iterator[Collector]:
     """A collector on loopback, until the block is left."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             collector.take(gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             """Nothing: the tests look at the spans."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

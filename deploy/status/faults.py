@@ -1,0 +1,55 @@
+"""What is wrong in a picture, in sentences for whoever has to do something about it. The bounds are the alerts' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy.status.picture import Broker, Flows, Process, Store
+from shared.messaging.topology import TRAFFIC
+
+OUTBOX_OLDEST_SECONDS = 30
+FLOW_OLDEST_SECONDS = 30
+CONSUMER_WAITING = 1000
+
+
+def of_process(process: Process) -> Iterator[str]:
+    if not process.checks:
+        yield f"{process.name} does not answer at {process.url}."
+    elif not process.is_ready:
+        lacking = " and ".join(name for name, is_there in process.checks.items() if not is_there)
+        yield f"{process.name} runs, and is not ready: it lacks {lacking}."
+
+
+def of_store(store: Store) -> Iterator[str]:
+    if not store.is_up:
+        yield f"The database of {store.service} does not answer it."
+    if store.parked:
+        yield f"{store.service} has parked messages: {store.parked:.0f}. They wait for an operator."
+    if (store.oldest_unpublished_seconds or 0) > OUTBOX_OLDEST_SECONDS:
+        yield f"{store.service} has an event that has not been published for {store.oldest_unpublished_seconds:.0f} s."
+    if store.waiting:
+        yield f"{store.service} has no connection to its database left; so many wait for one: {store.waiting:.0f}."
+
+
+def of_broker(broker: Broker) -> Iterator[str]:
+    if not broker.is_up:
+        yield f"The broker's monitoring does not answer at {broker.url}."
+        return
+    if not broker.syncs_always:
+        yield "The broker acknowledges events before they are on its disk: set sync_interval to always."
+    found = {(consumer.service, stream.name): consumer for stream in broker.streams for consumer in stream.consumers}
+    for process, traffic in TRAFFIC.items():
+        for stream in traffic.consumes:
+            consumer = found.get((process, stream))
+            if consumer is None:
+                yield f"{process} has no consumer on the stream {stream}."
+            elif consumer.waiting > CONSUMER_WAITING:
+                yield f"{process} is behind: {consumer.waiting} messages of {stream} wait for it."
+
+
+def of_flows(flows: Flows) -> Iterator[str]:
+    if parked := flows.open.get("parked"):
+        yield f"Signatures that wait for an operator: {parked:.0f}."
+    for state, seconds in flows.oldest_seconds.items():
+        if state != "parked" and seconds > FLOW_OLDEST_SECONDS:
+            yield f"A signature has been {state} for {seconds:.0f} s."

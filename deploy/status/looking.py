@@ -1,0 +1,164 @@
+"""Looks at everything at once, by HTTP and without credentials: each process's health and metrics, the broker's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import chain
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from deploy.status import faults
+from deploy.status.picture import OPEN_STATES, Broker, Consumer, Flows, Picture, Process, Store, Stream
+from deploy.status.places import Places
+from deploy.status.samples import Samples
+from shared.messaging.topology import SERVICES, TRAFFIC
+
+PATIENCE_SECONDS = 3.0
+_HEALTH = "/health"
+_NOTHING = Samples("")
+
+
+class _Ready(msgspec.Struct):
+    checks: dict[str, bool] = {}
+
+
+async def look(places: Places) -> Picture:
+    """The system as it is now; whatever does not answer in time is told as such."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS), trust_env=False) as http:
+        asked = asyncio.gather(*(_of_process(http, places, name) for name in places.processes))
+        broker = await _broker(http, places.broker)
+        answers = await asked
+    processes = tuple(process for process, _ in answers)
+    samples = {process.name: told for process, told in answers}
+    stores = tuple(_store(name, samples[name]) for name in SERVICES)
+    flows = _flows(samples["proposals"])
+    wrong = (
+        *chain.from_iterable(faults.of_process(process) for process in processes),
+        *chain.from_iterable(faults.of_store(store) for store in stores if samples[store.service] is not _NOTHING),
+        *(faults.of_broker(broker) if broker else ()),
+        *(faults.of_flows(flows) if flows else ()),
+    )
+    return Picture(
+        is_healthy=not wrong, faults=wrong, processes=processes, databases=stores, broker=broker, flows=flows
+    )
+
+
+async def _of_process(http: aiohttp.ClientSession, places: Places, name: str) -> tuple[Process, Samples]:
+    url = places.processes[name]
+    status, body = await _get(http, f"{url}/health/ready")
+    checks = _checks(body)
+    told = _NOTHING
+    if checks and name in places.metrics:
+        found, text = await _get(http, f"{places.metrics[name]}/metrics")
+        told = Samples(text.decode()) if found == 200 else _NOTHING
+    return _process(name, url, is_ready=status == 200, checks=checks, told=told), told
+
+
+def _process(name: str, url: str, *, is_ready: bool, checks: dict[str, bool], told: Samples) -> Process:
+    started = told.one("process_start_time_seconds")
+    if told is _NOTHING or started is None:
+        return Process(name=name, url=url, is_ready=is_ready, checks=checks)
+    requests = told.sum("serx_http_requests_total", route_apart=_HEALTH)
+    answered = [str(status) for status in range(500, 600)]
+    return Process(
+        name=name,
+        url=url,
+        is_ready=is_ready,
+        checks=checks,
+        version=told.label("serx_process_info", "version"),
+        replica=told.label("serx_process_info", "replica"),
+        up_seconds=max(0.0, time.time() - started),
+        memory_bytes=told.one("process_resident_memory_bytes"),
+        requests=requests,
+        failed=sum(told.sum("serx_http_requests_total", route_apart=_HEALTH, status=status) for status in answered),
+        p95_seconds=told.quantile("serx_http_request_seconds", 0.95, route_apart=_HEALTH),
+        loop_delay_p99_seconds=told.quantile("serx_event_loop_delay_seconds", 0.99),
+    )
+
+
+def _store(service: str, told: Samples) -> Store:
+    in_use = told.one("serx_database_connections", state="in use")
+    free = told.one("serx_database_connections", state="free")
+    return Store(
+        service=service,
+        is_up=told.one("serx_database_up") == 1,
+        connections=None if in_use is None or free is None else in_use + free,
+        in_use=in_use,
+        most=told.one("serx_database_connections_most"),
+        waiting=told.one("serx_database_waiting"),
+        unpublished=told.one("serx_outbox_unpublished"),
+        oldest_unpublished_seconds=told.one("serx_outbox_oldest_seconds"),
+        parked=told.one("serx_parked_messages"),
+    )
+
+
+def _flows(told: Samples) -> Flows | None:
+    if told.one("serx_flows_open", state="running") is None:
+        return None
+    return Flows(
+        open={state: told.one("serx_flows_open", state=state) or 0.0 for state in OPEN_STATES},
+        oldest_seconds={state: told.one("serx_flow_oldest_seconds", state=state) or 0.0 for state in OPEN_STATES},
+        completed=told.one("serx_flow_seconds_count", outcome="completed") or 0.0,
+        rejected=told.one("serx_flow_seconds_count", outcome="rejected") or 0.0,
+        taken_over=told.one("serx_flows_taken_over_total") or 0.0,
+    )
+
+
+async def _broker(http: aiohttp.ClientSession, url: str | None) -> Broker | None:
+    if url is None:
+        return None
+    (_, general), (_, jetstream) = await asyncio.gather(
+        _get(http, f"{url}/varz"), _get(http, f"{url}/jsz?streams=true&consumers=true&config=true")
+    )
+    if not general or not jetstream:
+        return Broker(url=url, is_up=False)
+    varz, jsz = msgspec.json.decode(general), msgspec.json.decode(jetstream)
+    details = chain.from_iterable(account.get("stream_detail") or () for account in jsz.get("account_details") or ())
+    return Broker(
+        url=url,
+        is_up=True,
+        version=varz.get("version", ""),
+        syncs_always=bool(jsz.get("config", {}).get("sync_always")),
+        connections=varz.get("connections", 0),
+        streams=tuple(sorted((_stream(detail) for detail in details), key=lambda stream: stream.name)),
+    )
+
+
+def _stream(detail: dict[str, Any]) -> Stream:
+    state, config = detail["state"], detail.get("config") or {}
+    ours = (each for each in detail.get("consumer_detail") or () if each["name"] in TRAFFIC)
+    consumers = (
+        Consumer(
+            service=each["name"],
+            waiting=each["num_pending"],
+            under_way=each["num_ack_pending"],
+            redelivered=each["num_redelivered"],
+        )
+        for each in ours
+    )
+    return Stream(
+        name=detail["name"],
+        messages=state["messages"],
+        bytes=state["bytes"],
+        replicas=config.get("num_replicas", 1),
+        consumers=tuple(sorted(consumers, key=lambda consumer: consumer.service)),
+    )
+
+
+async def _get(http: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
+    """Status and body; 0 and nothing when there is no answer."""
+    try:
+        async with http.get(url) as answer:
+            return answer.status, await answer.read()
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return 0, b""
+
+
+def _checks(body: bytes) -> dict[str, bool]:
+    try:
+        return msgspec.json.decode(body, type=_Ready).checks
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return {}

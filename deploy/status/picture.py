@@ -1,0 +1,96 @@
+"""The whole system at one moment, as `serx status` finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+OPEN_STATES = ("running", "compensating", "parked")
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process; what it does not tell is None."""
+
+    name: str
+    url: str
+    is_ready: bool
+    checks: Mapping[str, bool]
+    """What it says of its own needs; empty when it does not answer."""
+    version: str = ""
+    replica: str = ""
+    up_seconds: float | None = None
+    memory_bytes: float | None = None
+    requests: float | None = None
+    failed: float | None = None
+    """Requests answered with a 5xx since the process started."""
+    p95_seconds: float | None = None
+    """A bound that 95 of 100 requests so far kept to."""
+    loop_delay_p99_seconds: float | None = None
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """A service's database, and what waits in it."""
+
+    service: str
+    is_up: bool
+    connections: float | None = None
+    in_use: float | None = None
+    most: float | None = None
+    waiting: float | None = None
+    unpublished: float | None = None
+    oldest_unpublished_seconds: float | None = None
+    parked: float | None = None
+
+
+class Consumer(msgspec.Struct, frozen=True, kw_only=True):
+    """One service's consumer of one stream."""
+
+    service: str
+    waiting: int
+    under_way: int
+    redelivered: int
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream of the broker."""
+
+    name: str
+    messages: int
+    bytes: int
+    replicas: int
+    consumers: tuple[Consumer, ...]
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker, by its own monitoring."""
+
+    url: str
+    is_up: bool
+    version: str = ""
+    syncs_always: bool = False
+    connections: int = 0
+    streams: tuple[Stream, ...] = ()
+
+
+class Flows(msgspec.Struct, frozen=True, kw_only=True):
+    """Signatures under way, and the age of the oldest, by state; how others have ended since the process started."""
+
+    open: Mapping[str, float]
+    oldest_seconds: Mapping[str, float]
+    completed: float
+    rejected: float
+    taken_over: float
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything; healthy when there are no `faults`, which are sentences."""
+
+    is_healthy: bool
+    faults: tuple[str, ...]
+    processes: tuple[Process, ...]
+    databases: tuple[Store, ...]
+    broker: Broker | None
+    """None where nobody said where its monitoring is."""
+    flows: Flows | None
+    """None while the proposal service does not tell."""

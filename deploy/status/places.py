@@ -1,0 +1,70 @@
+"""Where everything is that `serx status` looks at: of a running `serx up`, or as the environment says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from deploy.failure import Failure
+from deploy.local.folder import DataFolder, read
+from deploy.local.ports import HOST
+from deploy.local.ready import Ready
+from shared.messaging.topology import SERVICES
+
+_GATEWAY = "SERX_GATEWAY_URL"
+_GATEWAY_METRICS = "SERX_GATEWAY_METRICS_URL"
+_MONITOR = "SERX_NATS_MONITOR_URL"
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses, as `http://host:port`; what is None is not looked at."""
+
+    processes: Mapping[str, str]
+    metrics: Mapping[str, str]
+    """Of each process that tells anything: a service's are at its own address, the gateway's are not."""
+    broker: str | None
+
+
+def found(data_dir: Path | None, environ: Mapping[str, str]) -> Places:
+    """The data folder that was named; else what the environment names; else the data folder of `make up`.
+
+    Raises Failure when nothing runs there, or when the environment does not name every process.
+    """
+    if data_dir is not None:
+        return of_folder(data_dir)
+    return of_environment(environ) if environ.get(_GATEWAY) else of_folder(Path(".serx"))
+
+
+def of_folder(root: Path) -> Places:
+    """Of the `serx up` that uses this data folder."""
+    folder = DataFolder(root.absolute())
+    if not folder.ready.exists():
+        raise Failure(
+            f"No `serx up` is serving from {folder.root}; name its folder with --data-dir, or set {_GATEWAY}."
+        )
+    ready: Ready = read(folder.ready, Ready)
+    ports: dict[str, int] = read(folder.ports, dict[str, int])
+    services = {name: ready.services[name].url for name in SERVICES}
+    return Places(
+        processes={"gateway": ready.gateway_url, **services},
+        metrics={"gateway": f"http://{HOST}:{ports['gateway_metrics']}", **services},
+        broker=f"http://{HOST}:{ports['nats_monitor']}",
+    )
+
+
+def of_environment(environ: Mapping[str, str]) -> Places:
+    """Of any installation; the services' addresses are the gateway's own settings."""
+    names = {service: f"SERX_{service.upper()}_URL" for service in SERVICES}
+    missing = [name for name in names.values() if not environ.get(name)]
+    if missing:
+        raise Failure(f"To look at every process, set {', '.join(missing)} as well, as the gateway has them.")
+    services = {service: environ[name].rstrip("/") for service, name in names.items()}
+    gateway = {"gateway": environ[_GATEWAY].rstrip("/")}
+    told = environ.get(_GATEWAY_METRICS)
+    return Places(
+        processes=gateway | services,
+        metrics=({"gateway": told.rstrip("/")} if told else {}) | services,
+        broker=(environ.get(_MONITOR) or "").rstrip("/") or None,
+    )
