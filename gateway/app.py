@@ -117,7 +117,9 @@ def _gauges(upstreams: dict[Service, Upstream], bus: Bus) -> metrics.Gauges:
         return [
             metrics.gauge("serx_broker_connected", "Whether the broker is connected.", float(bus.is_connected)),
             metrics.gauges("serx_upstream_connections", "Open connections to each service.", "service", opened),
-            metrics.gauges("serx_upstream_connections_idle", "Of them, those that wait for work.", "service", idle),
+            metrics.gauges(
+                "serx_upstream_connections_idle", "Connections to each service that wait for work.", "service", idle
+            ),
         ]
 
     return gauges

@@ -42,7 +42,7 @@ _MESSAGE_SECONDS: Final = Histogram(
 )
 _MESSAGES: Final = Counter(
     "serx_messages",
-    "Deliveries of messages, by what became of them: `done`, `put off`, `parked`.",
+    "Deliveries of messages, by what became of them: `done`, `put off`, `parked`, `broken off`.",
     ["type", "outcome"],
     registry=_registry,
 )

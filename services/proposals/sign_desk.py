@@ -89,7 +89,9 @@ class SignJournal:
             oldest[state] = max(oldest[state], each.oldest_seconds)
         return [
             metrics.gauges("serx_flows_open", "Flows that are not over.", "state", flows.items()),
-            metrics.gauges("serx_flow_oldest_seconds", "Age of the oldest of them.", "state", oldest.items()),
+            metrics.gauges(
+                "serx_flow_oldest_seconds", "Age of the oldest flow that is not over.", "state", oldest.items()
+            ),
         ]
 
 

@@ -45,7 +45,11 @@ async def left_over(database: Database) -> Sequence[Metric]:
         up,
         metrics.gauge("serx_parked_messages", "Messages that wait for an operator.", row.parked),
         metrics.gauge("serx_outbox_unpublished", "Events that are not known to be published.", row.unpublished),
-        metrics.gauge("serx_outbox_oldest_seconds", "Age of the oldest of them.", row.oldest_seconds),
+        metrics.gauge(
+            "serx_outbox_oldest_seconds",
+            "Age of the oldest event that is not known to be published.",
+            row.oldest_seconds,
+        ),
     ]
 
 
@@ -68,5 +72,7 @@ async def consumer_lag(bus: Bus, process: str, streams: Mapping[str, tuple[str, 
         connected,
         metrics.gauges("serx_consumer_waiting", "Messages not yet delivered to this service.", "stream", waiting),
         metrics.gauges("serx_consumer_under_way", "Messages delivered and not yet settled.", "stream", under_way),
-        metrics.gauges("serx_consumer_redelivered", "Of them, those delivered more than once.", "stream", again),
+        metrics.gauges(
+            "serx_consumer_redelivered", "Messages delivered more than once and not yet settled.", "stream", again
+        ),
     ]

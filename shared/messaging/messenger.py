@@ -71,7 +71,9 @@ class Messenger:
         """How far behind this service's messaging is, for `/metrics`."""
         return [
             metrics.gauge(
-                "serx_outbox_sweep_age_seconds", "Since when no sweep has gone through.", self._outbox.sweep_age
+                "serx_outbox_sweep_age_seconds",
+                "Since when no sweep of the outbox has gone through.",
+                self._outbox.sweep_age,
             ),
             *await gauges.left_over(self._database),
             *await gauges.consumer_lag(self._bus, self._process, self._filters),

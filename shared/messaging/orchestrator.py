@@ -117,7 +117,11 @@ class Orchestrator(Generic[P]):
     async def gauges(self) -> Sequence[Metric]:
         """How the sweep does, for `/metrics`."""
         age = monotonic() - self._swept_at
-        return [metrics.gauge("serx_flow_sweep_age_seconds", "Since when no sweep has gone through.", age)]
+        return [
+            metrics.gauge(
+                "serx_flow_sweep_age_seconds", "Since when no sweep for unfinished flows has gone through.", age
+            )
+        ]
 
     async def drain(self) -> None:
         """Wait until no drive is under way: each ends by itself within DRIVE_SECONDS."""
