@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import Any
 
+import msgspec
+import nats
 import pytest
 import pytest_asyncio
 
 from shared.ids import new_id
+from shared.messaging.envelope import Envelope
 from tests.support.collector import Collector, Span, collecting
 from tests.support.installation import Installation, installed
 from tests.support.servers import until
@@ -152,3 +156,38 @@ async def test_a_question_to_another_service_is_in_the_trace(traced: Installatio
     )
     paths = [path_to(span, trace) for span in trace if span.name.startswith("ask.")]
     assert all(path[0][0] == "gateway" and path[1][0] == "identity" for path in paths)
+
+
+def said(installation: Installation, process: str, request_id: str) -> dict[str, Any] | None:
+    """The first line about a request in a process's log."""
+    lines = (installation.folder / "logs" / f"{process}.log").read_bytes().splitlines()
+    told = (msgspec.json.decode(line) for line in lines if line.startswith(b"{"))
+    return next((line for line in told if line.get("request_id") == request_id), None)
+
+
+async def test_logs_name_the_request_and_the_trace_of_a_message(traced: Installation):
+    trace, request_id = new_id().hex, new_id().hex
+    headers = Envelope(
+        id=request_id,
+        type="orders.unheard-of.v1",
+        source="test",
+        time="2026-02-08T12:00:00Z",
+        traceparent=f"00-{trace}-00f067aa0ba902b7-01",
+        request_id=request_id,
+    ).headers()
+    connection = await nats.connect(traced.ready["services"]["nats"]["url"])
+    await connection.jetstream().publish("cmd.orders.place", b"{}", headers=headers)
+    await connection.close()
+    line = await until(lambda: said(traced, "orders", request_id))
+    assert (line["event"], line["trace_id"]) == ("message parked", trace)
+
+
+async def test_logs_name_the_request_and_the_trace_of_a_call(traced: Installation):
+    trace, request_id = new_id().hex, new_id().hex
+    told = {"x-request-id": request_id, "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    with traced.unsupervised():
+        await traced.dead(traced.kill("engagements"))
+        answer = await traced.call("GET", "/api/engagements", headers=told)
+    assert (answer.status_code, answer.headers["x-request-id"]) == (503, request_id)
+    line = await until(lambda: said(traced, "gateway", request_id))
+    assert (line["event"], line["trace_id"]) == ("service away", trace)
