@@ -31,7 +31,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NORMAL = Pace(repeats=5, alone_seconds=3.0, crowd_seconds=4, warm_up_seconds=1.0)
-QUICK = Pace(repeats=1, alone_seconds=1.0, crowd_seconds=2, warm_up_seconds=0.3)
+QUICK = Pace(repeats=1, alone_seconds=1.0, crowd_seconds=3, warm_up_seconds=0.3)
 
 
 async def compare(
@@ -68,14 +68,13 @@ async def measure(
 
 
 async def _load(contender: Contender, part: Part, concurrency: int, seconds: float, folder: Path) -> Outcome:
-    if part == "sign":
-        calls = await contender.signing(int(seconds * MOST_PER_SECOND))
-    else:
+    if part != "sign":
         calls = contender.retrieving() if part == "retrieve" else contender.listing()
+        return await asyncio.to_thread(_run, calls, concurrency, seconds, folder)
+    calls = await contender.signing(int(seconds * MOST_PER_SECOND))
     outcome = await asyncio.to_thread(_run, calls, concurrency, seconds, folder)
-    if part == "sign":
-        # Calls under way at the end are not counted, but may have signed.
-        contender.signed(outcome.requests + (_IN_FLIGHT if concurrency > 1 else 0))
+    # Calls under way at the end are not counted, but may have signed.
+    contender.signed(outcome.requests + (_IN_FLIGHT if concurrency > 1 else 0))
     return outcome
 
 

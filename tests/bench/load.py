@@ -99,8 +99,10 @@ def many_at_once(calls: Calls, folder: Path, *, connections: int, seconds: float
     if finished.returncode:
         raise CallRefused(f"wrk: {finished.stderr.strip()}")
     told = msgspec.json.decode(finished.stderr.splitlines()[-1], type=_Told)
-    if told.refused or told.broken or not told.requests:
+    if told.refused or told.broken:
         raise CallRefused(f"{told.refused} of {told.requests} calls were refused and {told.broken} broke: {calls.url}")
+    if not told.requests:
+        raise CallRefused(f"no call was answered within {seconds:.0f} s: {calls.url}; this machine has too much to do")
     return Outcome(
         requests=told.requests,
         seconds=told.microseconds / 1e6,

@@ -22,9 +22,15 @@ PART_TITLES: dict[Part, str] = {
 
 def show(results: Results, console: Console) -> None:
     """Everything that was measured, and the targets at the end."""
-    for table in (*_compared(results), *_others(results), _targets(results)):
+    for table in (*tables(results), _targets(results)):
         console.print(table)
         console.print()
+
+
+def tables(results: Results) -> Iterator[Table]:
+    """What was measured, part by part."""
+    yield from _compared(results)
+    yield from _others(results)
 
 
 def middle_and_spread(values: Iterable[float], digits: int = 2) -> str:
@@ -72,7 +78,7 @@ def _part(results: Results, part: Part, names: list[str]) -> Table:
 
 
 def _cpu(results: Results, part: Part, names: list[str]) -> Table:
-    table = _table("CPU-ms per request at 16", "", "all", "by process", "the load itself")
+    table = _table(f"{PART_TITLES[part]}: CPU-ms per request at 16", "", "all", "by process", "the load itself")
     for name in names:
         crowd = of(results, part, name, 16)
         if not crowd:

@@ -161,8 +161,24 @@ def id_of(kind: int, number: int) -> UUID:
 async def seed_history(dsns: Mapping[str, str], org: UUID, projects: int) -> None:
     """An organisation's past: that many projects, and in each service what belongs to them. `dsns` by service."""
     async with asyncio.TaskGroup() as tasks:
-        for service, statements in HISTORY.items():
-            tasks.create_task(_write(dsns[service], statements, org, projects // PROJECTS_OF_ENGAGEMENT))
+        for service in HISTORY:
+            tasks.create_task(write_history(dsns[service], service, org, projects=projects))
+
+
+async def write_history(dsn: str, service: str, org: UUID, *, projects: int) -> None:
+    """One service's share of it."""
+    engagements = projects // PROJECTS_OF_ENGAGEMENT
+    clients = max(1, engagements // ENGAGEMENTS_OF_CLIENT)
+    connection = await asyncpg.connect(dsn)
+    try:
+        # Foreign keys hold by construction; a crash would only mean to seed again.
+        await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
+        await connection.execute(MAKE_IDS)
+        for statement in HISTORY[service]:
+            await connection.execute(statement, org, engagements, clients, timeout=600)
+        await connection.execute("vacuum analyze", timeout=600)
+    finally:
+        await connection.close()
 
 
 async def seed_sent(dsn: str, org: UUID, count: int, *, statement: str = SENT) -> list[str]:
@@ -181,19 +197,5 @@ async def some_projects(dsn: str, org: UUID, count: int) -> list[str]:
     connection = await asyncpg.connect(dsn)
     try:
         return [str(row["id"]) for row in await connection.fetch(SOME_PROJECTS, org, count)]
-    finally:
-        await connection.close()
-
-
-async def _write(dsn: str, statements: tuple[str, ...], org: UUID, engagements: int) -> None:
-    clients = max(1, engagements // ENGAGEMENTS_OF_CLIENT)
-    connection = await asyncpg.connect(dsn)
-    try:
-        # Foreign keys hold by construction; a crash would only mean to seed again.
-        await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
-        await connection.execute(MAKE_IDS)
-        for statement in statements:
-            await connection.execute(statement, org, engagements, clients, timeout=600)
-        await connection.execute("vacuum analyze", timeout=600)
     finally:
         await connection.close()
