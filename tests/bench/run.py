@@ -120,7 +120,9 @@ class Run:
         names = [name for name in PEERS if name not in self._options.without]
         folder = self._folder / "starts"
         self.results.starts += [start async for start in staying.starts(folder / OURS, repeats=self._pace.repeats)]
-        self.results.starts += [start async for start in rivals.starts(names, folder, repeats=self._pace.repeats)]
+        self.results.starts += [
+            start async for start in rivals.starts(names, folder / "peers", repeats=self._pace.repeats)
+        ]
 
     async def _growth(self) -> None:
         self._say(f"Making organisations of {', '.join(f'{size:,}' for size in self._options.sizes)} projects")
