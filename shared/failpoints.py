@@ -5,6 +5,9 @@ itself), `raise` (FailpointError) or `freeze:SECONDS` (the whole process stands 
 `<point>.hit.<pid>`, atomically, so that of all processes exactly one fires, a restart does not fire again, and whoever
 armed the point can wait for the hit and prove that it happened. `SERX_FAILPOINTS="proposals.before_t3=kill,…"` arms
 points when the process starts, unless they were hit before.
+
+A file `without.<rule>` switches a rule of the protocol off: a negative control, by which the tests show that the proof
+would notice.
 """
 
 from __future__ import annotations
@@ -55,6 +58,11 @@ def failpoint(name: str) -> None:
     """A named place. Does nothing unless this process was started with a directory, and the point is armed in it."""
     if _directory is not None and (_directory / name).exists():
         _fire(_directory, name)
+
+
+def without(rule: str) -> bool:
+    """Whether this rule of the protocol is switched off, to show that it is needed. Never outside of tests."""
+    return _directory is not None and (_directory / f"without.{rule}").exists()
 
 
 def set_trap(directory: Path, name: str, action: str) -> None:

@@ -19,7 +19,7 @@ from services.proposals.views import SignReport
 from shared import clock, metrics, telemetry
 from shared.database import CommitUnknown, Database, DatabaseAway, DatabaseBusy, UniqueViolated
 from shared.errors import KeyInUse
-from shared.failpoints import failpoint
+from shared.failpoints import failpoint, without
 from shared.messaging.journal import Outcome, Run
 from shared.messaging.orchestrator import Orchestrator
 from shared.messaging.saga import Progress, SagaStatus
@@ -56,6 +56,9 @@ class SignJournal:
             await sagas.record(tx, run, is_parked=is_parked)
 
     async def complete(self, run: Run[Plan]) -> Outcome | None:
+        if without("fence"):
+            async with self._database.transaction(run.plan.proposal.org_id) as tx:
+                await store.pull_down_the_fence(tx, run)
         async with self._database.single() as tx:
             result = await signing.complete(tx, run, clock.now())
         failpoint("proposals.after_t3")

@@ -18,7 +18,7 @@ import msgspec
 from shared import telemetry
 from shared.contracts.reply import Reply
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
-from shared.failpoints import failpoint
+from shared.failpoints import failpoint, without
 from shared.ids import new_id
 from shared.messaging.bus import Bus, Incoming
 from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
@@ -113,6 +113,8 @@ class Consumer:
     async def _handle(self, message: Incoming) -> str:
         """Returns what became of it."""
         try:
+            if without("ack_after_commit"):
+                await message.ack()
             envelope = read_envelope(message.headers)
             handler, body = self._decode(envelope, message.body)
             reply = await self._run(handler, body, envelope)
@@ -135,11 +137,13 @@ class Consumer:
         return handler, msgspec.json.decode(body, type=handler.shape)
 
     async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
-        delivery = Delivery(new_id(), envelope.key)
+        delivery = Delivery(new_id(), str(new_id()) if without("inbox") else envelope.key)
         if handler.is_single:
             failpoint(self._before_commit)
             async with self._database.single() as tx:
                 reply = await handler.use_case(tx, body, delivery)
+                if without("reply_to_duplicates") and not tx.said:
+                    reply = None
         else:
             async with self._database.transaction(body.org_id) as tx:
                 reply = await handler.use_case(tx, body, delivery)

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 
 from shared import metrics, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy
+from shared.failpoints import without
 from shared.messaging import gauges, topology
 from shared.messaging.bus import Bus, Incoming, end
 from shared.messaging.consumer import Consumer, Handlers
@@ -23,6 +24,9 @@ from shared.telemetry import log
 PRUNE_EVERY_SECONDS = 600
 PRUNE_INBOX = """
 delete from inbox where at < now() - interval '7 days'
+"""
+PRUNE_INBOX_EARLY = """
+delete from inbox
 """
 PRUNE_KEYS = """
 delete from idempotency_keys where created_at < now() - interval '24 hours'
@@ -112,7 +116,7 @@ class Messenger:
             try:
                 async with self._database.transaction_across_organisations() as tx:
                     await tx.run(PRUNE_OUTBOX)
-                    await tx.run(PRUNE_INBOX)
+                    await tx.run(PRUNE_INBOX_EARLY if without("old_inbox") else PRUNE_INBOX)
                     await tx.run(PRUNE_KEYS)
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("pruning put off", cause=repr(error))

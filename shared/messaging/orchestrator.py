@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from shared import clock, metrics, telemetry
 from shared.contracts.reply import Reply
 from shared.database import DatabaseAway, DatabaseBusy
-from shared.failpoints import failpoint
+from shared.failpoints import failpoint, without
 from shared.messaging import topology
 from shared.messaging.bus import BrokerAway, Bus, Incoming
 from shared.messaging.drive import Drive
@@ -181,6 +181,8 @@ class Orchestrator(Generic[P]):
         if name in drive.sent:
             return
         drive.mark_sent(name, clock.now())
+        if without("key_of_its_own"):
+            name = step
         chosen = next(each for each in drive.flow.steps if each.name == step)
         command = _command(chosen, drive, is_cancel=is_cancel)
         envelope = Envelope(
@@ -194,7 +196,9 @@ class Orchestrator(Generic[P]):
             request_id=telemetry.request_id.get(),
         )
         # The attempt is in the message id: the stream would swallow a re-send under the same one.
-        attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
+        attempt = (
+            f"{drive.run.attempt}-{drive.resends}-{self._replica}" if not without("attempt_in_message_id") else "1"
+        )
         subject = topology.command_subject(chosen.service, command.name)
         try:
             await self._bus.say(

@@ -27,6 +27,7 @@ from shared.contracts.engagements import (
 )
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Tx
+from shared.failpoints import without
 from shared.messaging import inbox, outbox
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
@@ -58,7 +59,8 @@ async def open_engagement(tx: Tx, command: OpenEngagement, delivery: Delivery) -
 async def cancel_engagement(tx: Tx, command: CancelEngagement, delivery: Delivery) -> bytes:
     """Undo what the saga opened, or bar it from ever opening. The answer is always `cancelled`."""
     reply = msgspec.json.encode(CANCELLED)
-    await inbox.bar(tx, (command.key, delivery.key), delivery, reply)
+    if not without("second_snapshot"):
+        await inbox.bar(tx, (command.key, delivery.key), delivery, reply)
     for gone in await opening.cancel_engagements(tx, command.org_id, command.saga_id, command.at):
         state = EngagementState(
             org_id=gone.org_id,
@@ -82,6 +84,8 @@ async def cancel_engagement(tx: Tx, command: CancelEngagement, delivery: Deliver
             is_deleted=True,
         )
         await outbox.put(tx, project_event("cancelled", state))
+    if without("second_snapshot"):
+        await inbox.bar(tx, (command.key, delivery.key), delivery, reply)
     return reply
 
 

@@ -43,6 +43,13 @@ with finished as (
 )
 select cause from reopened
 """
+# Of a negative control: makes T3 match whatever became of the run and its proposal.
+PULL_DOWN_THE_FENCE = """
+with opened as (
+  update sagas set status = 'running' where org_id = $1 and id = $2 returning proposal_id
+)
+update proposals p set status = 4, saga_id = $2 from opened where p.org_id = $1 and p.id = opened.proposal_id
+"""
 OF_KEY = """
 select fingerprint, saga_id from idempotency_keys where org_id = $1 and key = $2
 """
@@ -129,6 +136,11 @@ async def reject(tx: Tx, run: Run[Plan], at: datetime) -> str | None:
     """T_u: saga compensating → rejected, its proposal Signing → Sent; the cause, or None when it was over already."""
     replies, marks = msgspec.json.encode(run.progress.replies), msgspec.json.encode(run.marks)
     return await tx.value(REJECT, run.plan.proposal.org_id, run.id, replies, marks, at)
+
+
+async def pull_down_the_fence(tx: Tx, run: Run[Plan]) -> None:
+    """Let any driver of the run complete it, as if T3 were no fence."""
+    await tx.run(PULL_DOWN_THE_FENCE, run.plan.proposal.org_id, run.id)
 
 
 async def of_key(tx: Tx, org: UUID, key: str) -> tuple[bytes, UUID | None] | None:
