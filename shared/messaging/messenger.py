@@ -116,7 +116,9 @@ class Messenger:
             try:
                 async with self._database.transaction_across_organisations() as tx:
                     await tx.run(PRUNE_OUTBOX)
-                    await tx.run(PRUNE_INBOX_EARLY if without("old_inbox") else PRUNE_INBOX)
+                    await tx.run(PRUNE_INBOX)
+                    if without("old_inbox"):
+                        await tx.run(PRUNE_INBOX_EARLY)
                     await tx.run(PRUNE_KEYS)
             except (DatabaseAway, DatabaseBusy) as error:
                 _log.info("pruning put off", cause=repr(error))

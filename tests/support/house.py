@@ -1,4 +1,4 @@
-"""All five services in this process, on real servers, without a gateway: to break one rule, and see what comes of it."""
+"""All five services in this process, on real servers, without a gateway: to break one rule and see the consequence."""
 
 from __future__ import annotations
 
