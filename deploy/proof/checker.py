@@ -58,13 +58,14 @@ def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: frozenset
     return [Violation(name, kind, sentence) for name, rule in rules.items() for kind, sentence in rule()]
 
 
-def signed_has_one_of_each(evidence: Evidence) -> Found:
+def signed_has_one_of_each(evidence: Evidence, *, of: Proposal | None = None) -> Found:
+    """Of all proposals, or of one."""
     engagements, orders = _active_of(evidence.engagements), _active_of(evidence.orders)
     projects: dict[UUID, list[Project]] = defaultdict(list)
     for project in evidence.projects:
         if project.cancelled_at is None:
             projects[project.engagement_id].append(project)
-    for proposal in evidence.proposals:
+    for proposal in evidence.proposals if of is None else (of,):
         if proposal.status != SIGNED:
             continue
         yield from _one(proposal, "engagement", engagements[proposal.id], proposal.engagement_id)
@@ -80,7 +81,7 @@ def unsigned_has_none(evidence: Evidence) -> Found:
             yield Kind.DOUBLED, f"{_what(made)} {made.id} is there, and proposal {made.proposal_id} is not Signed"
     cancelled = {made.id for made in evidence.engagements if made.cancelled_at is not None}
     for project in evidence.projects:
-        if project.engagement_id in cancelled and project.cancelled_at is None:
+        if project.engagement_id in cancelled and project.cancelled_at is None and not project.is_deleted:
             yield Kind.DOUBLED, f"project {project.id} outlives its cancelled engagement {project.engagement_id}"
 
 
@@ -151,7 +152,7 @@ def all_is_published(evidence: Evidence) -> Found:
 def events_are_told_once(evidence: Evidence) -> Found:
     said = Counter((event.subject.split(".")[2], event.about, event.version) for event in evidence.events)
     for (resource, about, version), count in said.items():
-        if count > 1 and resource != "credential":
+        if count > 1 and (version is not None or resource == "proposal"):
             yield Kind.DOUBLED, f"{count} events tell of {resource} {about} at version {version}"
     for event in evidence.events:
         if event.org_id is not None and event.subject.split(".")[1] != event.org_id:

@@ -38,8 +38,8 @@ ENGAGEMENTS = """
 select id, org_id, proposal_id, client_id, saga_id, cancelled_at from engagements
 """
 PROJECTS = """
-select id, org_id, engagement_id, client_id, name, saga_id, cancelled_at, created_at from projects
-where deleted_at is null order by created_at, id
+select id, org_id, engagement_id, client_id, name, saga_id, cancelled_at, deleted_at is not null as is_deleted
+from projects order by created_at, id
 """
 ORDERS = """
 select id, org_id, proposal_id, engagement_id, client_id, saga_id, price, currency, cancelled_at from orders
@@ -129,7 +129,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     saga_id: UUID | None
     cancelled_at: datetime | None
-    created_at: datetime
+    is_deleted: bool
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ class Weather:
         self.longest_delay_seconds = 0.0
         self.slow_seconds = 0.0
         self.stands_still = False
+        self.swallows_answers = False
+        """What the far end says is lost, until the connection is reset."""
 
 
 class Relay:
@@ -77,7 +79,7 @@ class Relay:
             _reset(writer)
             return
         self._links[link] = (writer, far_writer)
-        back = self._pass_frames if self._is_nats else self._pass_bytes
+        back = self._pass_frames if self._is_nats else self._pass_answers
         pumps = [
             asyncio.create_task(self._pass_bytes(reader, far_writer)),
             asyncio.create_task(back(far_reader, writer)),
@@ -106,6 +108,14 @@ class Relay:
                 await self._weathered()
                 writer.write(chunk)
                 await writer.drain()
+
+    async def _pass_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK_BYTES):
+                await self._weathered()
+                if not self.weather.swallows_answers:
+                    writer.write(chunk)
+                    await writer.drain()
 
     async def _pass_frames(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):

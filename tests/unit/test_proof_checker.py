@@ -73,7 +73,7 @@ def honest() -> Evidence:
             name=name,
             saga_id=SAGA,
             cancelled_at=None,
-            created_at=AT,
+            is_deleted=False,
         )
         for id, name in zip(PROJECTS, "AB", strict=True)
     ]
