@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gateway.manners import HEADERS, PARAMETERS, with_manners
 from gateway.problem_answers import COMPONENTS, document_errors
 from gateway.routes import is_public, owner_of
 
@@ -68,7 +69,12 @@ def merge(documents: Mapping[str, Document], *, version: str, server: str) -> Do
         "tags": _tags(paths),
         "security": [{"bearer": []}],
         "paths": dict(sorted(paths.items())),
-        "components": COMPONENTS | {"schemas": _reachable(paths, schemas) | COMPONENTS["schemas"]},
+        "components": {
+            **COMPONENTS,
+            "schemas": _reachable(paths, schemas) | COMPONENTS["schemas"],
+            "headers": COMPONENTS["headers"] | HEADERS,
+            "parameters": PARAMETERS,
+        },
     }
 
 
@@ -160,9 +166,9 @@ def _described(path: str, item: Document) -> Document:
     described = dict(item)
     for method in _METHODS:
         if method in item:
-            operation = dict(item[method])
-            operation["tags"] = [_tag(path)]
             public = is_public(method.upper(), path)
+            operation = with_manners(item[method], method, is_public=public, can_change="put" in item)
+            operation["tags"] = [_tag(path)]
             operation["security"] = [] if public else [{"bearer": []}]
             operation["responses"] = document_errors(operation, path=path, is_public=public)
             described[method] = operation

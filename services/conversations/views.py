@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from services.conversations.model import Conversation, Message, Summary
+from services.conversations.model import Conversation, ConversationStatus, Message, Summary
+from shared.labels import labels
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,8 +18,8 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     project_id: UUID
     subject: str | None
-    status: str
-    status_id: int
+    status: Annotated[str, labels(ConversationStatus)]
+    status_id: ConversationStatus
     message_count: int
     last_message_at: datetime | None
 
@@ -65,8 +66,8 @@ class ConversationSummary(msgspec.Struct, frozen=True, kw_only=True):
     project_id: UUID
     org_id: UUID
     subject: str | None
-    status: str
-    status_id: int
+    status: Annotated[str, labels(ConversationStatus)]
+    status_id: ConversationStatus
     message_count: int
     created_at: datetime
     updated_at: datetime
@@ -93,7 +94,7 @@ def summary(conversation: Summary) -> SummaryView:
         project_id=conversation.project_id,
         subject=conversation.subject,
         status=conversation.status.label,
-        status_id=conversation.status.value,
+        status_id=conversation.status,
         message_count=conversation.message_count,
         last_message_at=conversation.last_message_at,
     )
@@ -137,7 +138,7 @@ def _conversation(conversation: Conversation) -> dict[str, Any]:
         "org_id": conversation.org_id,
         "subject": conversation.subject,
         "status": conversation.status.label,
-        "status_id": conversation.status.value,
+        "status_id": conversation.status,
         "message_count": conversation.message_count,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,

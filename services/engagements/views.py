@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from services.engagements.model import Engagement, Project
+from services.engagements.model import Engagement, EngagementStatus, Phase, Project, ProjectStatus
+from shared.labels import labels
 
 
 class ClientRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +27,8 @@ class EngagementSummary(msgspec.Struct, frozen=True, kw_only=True):
     client_id: UUID
     client: ClientRef
     name: str
-    status: str
-    status_id: int
+    status: Annotated[str, labels(EngagementStatus)]
+    status_id: EngagementStatus
     proposal_id: UUID | None
     created_at: datetime
     updated_at: datetime
@@ -37,18 +38,18 @@ class EngagementSummary(msgspec.Struct, frozen=True, kw_only=True):
 class ProjectOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     name: str
-    status: str
-    status_id: int
-    phase: str
-    phase_id: int
+    status: Annotated[str, labels(ProjectStatus)]
+    status_id: ProjectStatus
+    phase: Annotated[str, labels(Phase)]
+    phase_id: Phase
 
 
 class ConversationOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     project_id: UUID
     subject: str | None
-    status: str
-    status_id: int
+    status: Literal["Open", "Closed"]
+    status_id: Literal[1, 2]
     message_count: int
     last_message_at: datetime | None
 
@@ -68,10 +69,10 @@ class ProjectSummary(msgspec.Struct, frozen=True, kw_only=True):
     org_id: UUID
     name: str
     description: str | None
-    status: str
-    status_id: int
-    phase: str
-    phase_id: int
+    status: Annotated[str, labels(ProjectStatus)]
+    status_id: ProjectStatus
+    phase: Annotated[str, labels(Phase)]
+    phase_id: Phase
     service_id: UUID | None
     created_at: datetime
     updated_at: datetime
@@ -82,7 +83,7 @@ class EngagementOfProject(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     name: str
     client_id: UUID
-    status: str
+    status: Annotated[str, labels(EngagementStatus)]
 
 
 class ServiceOfProject(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +132,7 @@ def _engagement(engagement: Engagement) -> dict[str, Any]:
         "client": ClientRef(id=client.id, name=client.name, email=client.email),
         "name": engagement.name,
         "status": engagement.status.label,
-        "status_id": engagement.status.value,
+        "status_id": engagement.status,
         "proposal_id": engagement.proposal_id,
         "created_at": engagement.created_at,
         "updated_at": engagement.updated_at,
@@ -144,9 +145,9 @@ def _project_of_engagement(project: Project) -> ProjectOfEngagement:
         id=project.id,
         name=project.name,
         status=project.status.label,
-        status_id=project.status.value,
+        status_id=project.status,
         phase=project.phase.label,
-        phase_id=project.phase.value,
+        phase_id=project.phase,
     )
 
 
@@ -158,9 +159,9 @@ def _project(project: Project) -> dict[str, Any]:
         "name": project.name,
         "description": project.description,
         "status": project.status.label,
-        "status_id": project.status.value,
+        "status_id": project.status,
         "phase": project.phase.label,
-        "phase_id": project.phase.value,
+        "phase_id": project.phase,
         "service_id": project.service.id if project.service else None,
         "created_at": project.created_at,
         "updated_at": project.updated_at,

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from services.orders.model import Client, Employee, Order, OrderStatus, Task
+from shared.labels import labels
 from shared.money import spell_money
 
 FreeObject = Annotated[msgspec.Raw, Meta(description="A JSON object, as it was sent.")]
-Label = Annotated[str, Meta(description=f"One of {', '.join(status.label for status in OrderStatus)}.")]
 
 
 class ClientOfOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID
     client: ClientOfOrder
     engagement_id: UUID | None
-    status: Label
+    status: Annotated[str, labels(OrderStatus)]
     status_id: OrderStatus
     price: str
     currency: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from services.proposals.model.prices import spell_price
-from services.proposals.model.proposals import Item, Proposal
+from services.proposals.model.proposals import Item, Proposal, ProposalStatus
 from services.proposals.model.templates import Template
+from shared.labels import labels
 from shared.money import spell_money
 
 
@@ -54,8 +55,8 @@ class ProposalSummary(msgspec.Struct, frozen=True, kw_only=True):
     client_name_f: str
     client_name_l: str
     client_company: str | None
-    status: str
-    status_id: int
+    status: Annotated[str, labels(ProposalStatus)]
+    status_id: ProposalStatus
     total: str
     currency: str
     notes: str | None
@@ -168,7 +169,7 @@ def _fields(proposal: Proposal, at: datetime) -> dict[str, Any]:
         "client_name_l": proposal.client_name_l,
         "client_company": proposal.client_company,
         "status": status.label,
-        "status_id": status.value,
+        "status_id": status,
         "total": spell_money(proposal.total),
         "currency": proposal.currency,
         "notes": proposal.notes,

@@ -26,7 +26,7 @@ from shared.web import idempotency, problems
 from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
 from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.health import Probe, health_routes
-from shared.web.openapi import JsonObjectSchema, MoneySchema
+from shared.web.openapi import ClosedBodySchema, JsonObjectSchema, MoneySchema, NumberSchema
 from shared.web.parameters import refuse_unknown_parameters
 from shared.web.scrape import metrics_route
 from shared.web.trust import Trust
@@ -73,7 +73,7 @@ def service_app(
         openapi_config=OpenAPIConfig(
             title=name, version="1", path=SCHEMA_PATH, render_plugins=[JsonRenderPlugin(path="/openapi.json")]
         ),
-        plugins=[MoneySchema(), JsonObjectSchema()],
+        plugins=[MoneySchema(), JsonObjectSchema(), ClosedBodySchema(), NumberSchema()],
         logging_config=None,
     )
 
@@ -122,11 +122,19 @@ def request_id_of(told: str | None) -> str:
 async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | None:
     telemetry.request_id.set(request_id_of(request.headers.get("x-request-id")))
     telemetry.begin_trace(request.headers.get("traceparent"))
+    if request.method == "OPTIONS":
+        return _options(request)
     await refuse_unknown_parameters(request)
     actor: Actor | None = request.state.get("actor")
     if actor is None or idempotency.HEADER not in request.headers:
         return None
     return await idempotency.replay(request, request.app.state.database, actor.org_id)
+
+
+def _options(request: Request[Any, Any, Any]) -> Response[Any]:
+    """All methods of the path, where Litestar's own answer names those of one handler."""
+    methods = request.app.route_handler_method_map[request.scope["path_template"]]
+    return Response(b"", status_code=204, headers={"allow": ", ".join(sorted(methods))})
 
 
 async def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

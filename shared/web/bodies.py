@@ -142,7 +142,7 @@ def _plain(value: Any, shape: Any) -> Any:
         case dict() if JsonObject in _members(shape):
             return value
         case _Number():
-            return value if Money in _members(shape) else float(value.text)
+            return value if Money in _members(shape) else _number(value.text, shape)
         case dict():
             struct = _struct_of(shape)
             kinds = {field.encode_name: field.type for field in msgspec.structs.fields(struct)} if struct else {}
@@ -154,6 +154,13 @@ def _plain(value: Any, shape: Any) -> Any:
             return _in_utc(value)
         case _:
             return value
+
+
+def _number(text: str, shape: Any) -> float | int:
+    """A whole number may be spelled with a point or an exponent (`2.0`), as JSON Schema has it."""
+    number = float(text)
+    is_free = shape is None or not {float, Any}.isdisjoint(_members(shape))
+    return number if is_free or not number.is_integer() else int(number)
 
 
 def _in_utc(text: str) -> datetime | str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from litestar._openapi.schema_generation import SchemaCreator
+from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
+from shared.labels import spelled_out
 from shared.money import Money
 from shared.web import problems
 from shared.web.bodies import JsonObject
@@ -79,3 +82,37 @@ class JsonObjectSchema(OpenAPISchemaPlugin):
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:  # noqa: ARG002
         return Schema(type=OpenAPIType.OBJECT, additional_properties=True)
+
+
+class ClosedBodySchema(StructSchemaPlugin):
+    """A body that refuses fields which it does not know says so; `rules_between` are those between its fields."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        return super().is_plugin_supported_field(field_definition) and _is_closed(field_definition.annotation)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
+        schema = super().to_openapi_schema(field_definition, schema_creator)
+        schema.additional_properties = False
+        for name, rule in getattr(field_definition.annotation, "rules_between", {}).items():
+            setattr(schema, name, rule)
+        return schema
+
+
+class NumberSchema(OpenAPISchemaPlugin):
+    """The numbers of a status or phase, each with what it stands for."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, IntEnum)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
+        reference = schema_creator.for_enum_field(field_definition)
+        schema = schema_creator.schema_registry.get_schema_for_field_definition(field_definition)
+        schema.description = f"{spelled_out(field_definition.annotation)}."
+        return cast(
+            "Schema", reference
+        )  # Litestar takes a reference too, though the plugin's signature does not say so
+
+
+def _is_closed(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.forbid_unknown_fields

@@ -14,6 +14,7 @@ from litestar.params import QueryParameter
 
 from shared.errors import InvalidInput
 from shared.ids import parse_id
+from shared.labels import spelled_out
 from shared.web.origin import public_url
 
 T = TypeVar("T")
@@ -23,7 +24,21 @@ MAX_PAGE = 10**9
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds.")]
-SortOrder = Annotated[str, QueryParameter(description="`field:asc` or `field:desc`; nulls come last either way.")]
+IdFilter = Annotated[str | None, QueryParameter(schema_extra={"format": "uuid"})]
+
+
+def sorts(fields: Sequence[str]) -> QueryParameter:
+    """For the `sort` of a list that can be sorted by `fields`."""
+    orders = [f"{field}:{direction}" for field in fields for direction in ("asc", "desc")]
+    return QueryParameter(
+        description="`field:asc` or `field:desc`; nulls come last either way.", schema_extra={"enum": orders}
+    )
+
+
+def numbers_of(members: type[IntEnum], more: str = "") -> QueryParameter:
+    """For a filter by the number of a status or phase; `more` is what else there is to say of it."""
+    numbers = {"enum": [member.value for member in members]}
+    return QueryParameter(description=f"{spelled_out(members)}.{more}", schema_extra=numbers)
 
 
 class PageQuery(msgspec.Struct, frozen=True):

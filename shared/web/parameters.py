@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter
 
 from shared.errors import InvalidInput
 from shared.web.bodies import look_for_resource
@@ -26,10 +27,18 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     given = request.query_params
     known = _parameters(request.route_handler) - set(request.path_params)
     errors = {name: ["There is no such parameter."] for name in given if name not in known}
+    errors |= {name: ["Expected a value, not null."] for name in _nulls(request) if name not in errors}
     errors |= {name: ["This parameter may be given once."] for name in given if len(given.getall(name)) > 1}
     if errors:
         await look_for_resource(request)
         raise InvalidInput(_unreadable(request) | errors)
+
+
+def _nulls(request: Request[Any, Any, Any]) -> list[str]:
+    """Parameters whose value Litestar would read as none at all."""
+    kinds = {field.name: field.type for field in msgspec.structs.fields(request.route_handler.signature_model)}
+    given = {name: value for name, value in request.query_params.items() if value.lower() == "null" and name in kinds}
+    return [name for name, value in given.items() if msgspec.convert(value, kinds[name] | None, strict=False) is None]
 
 
 def _unreadable(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -46,7 +55,8 @@ def _unreadable(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
 @lru_cache(maxsize=1024)
 def _parameters(handler: BaseRouteHandler) -> frozenset[str]:
     dependencies = handler.resolve_dependencies()
-    names = set(handler.parsed_fn_signature.parameters)
+    fields = handler.parsed_fn_signature.parameters
+    names = {name for name, field in fields.items() if not isinstance(field.kwarg_definition, HeaderParameter)}
     for name, provider in dependencies.items():
         if name in names:
             names |= set(provider.parsed_fn_signature.parameters)

@@ -1,4 +1,4 @@
-"""Every route of the document × {no credential, malformed, unknown, another organisation, a client, wrong method}.
+"""Every route of the document × {no credential, bad ones, an expired one, another organisation, a client, wrong method}.
 
 The routes come from the document that the gateway serves, so that a new one cannot be forgotten.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,7 +15,9 @@ import pytest_asyncio
 
 from shared.ids import new_id
 from shared.web import problems
+from tests.support.builders import proposal_body
 from tests.support.installation import Installation
+from tests.support.servers import until
 
 METHODS = ("get", "post", "put", "delete")
 PUBLIC = {
@@ -54,6 +57,7 @@ class Route:
 
 @dataclass(frozen=True)
 class World:
+    document: dict[str, Any]
     routes: list[Route]
     ids: dict[str, str]
     """Ids of the demo organisation, by the name of their path parameter."""
@@ -69,19 +73,24 @@ async def world(installation: Installation) -> AsyncIterator[World]:
         for method, operation in item.items()
         if method in METHODS
     ]
-    yield World(routes, await ids_of_everything(installation), await installation.another_organisation())
+    ids = await ids_of_everything(installation, installation.ready["demo"]["admin_token"])
+    yield World(document, routes, ids, await installation.another_organisation())
 
 
-async def ids_of_everything(installation: Installation) -> dict[str, str]:
-    """One thing of each kind, in the demo organisation."""
+async def ids_of_everything(installation: Installation, admin: str) -> dict[str, str]:
+    """One thing of each kind, in the organisation of that administrator."""
+
+    async def done(path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await installation.call_as(admin, "POST", path, json=body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
 
     async def made(path: str, body: dict[str, Any]) -> str:
-        answer = await installation.call("POST", path, json=body)
-        assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
+        return (await done(path, body))["id"]
 
-    proposal = await installation.sent_proposal(client_email=f"{new_id()}@roe.example")
-    signed = (await installation.sign(proposal)).json()
+    proposal = await made("/api/proposals", proposal_body(client_email=f"{new_id()}@roe.example"))
+    await done(f"/api/proposals/{proposal}/send")
+    signed = await done(f"/api/proposals/{proposal}/sign")
     project, order = signed["projects"][0]["id"], signed["order"]["id"]
     conversation = await made(f"/api/projects/{project}/conversations", {"subject": "Hello"})
     messages = f"/api/projects/{project}/conversations/{conversation}/messages"
@@ -122,6 +131,18 @@ async def test_without_a_good_credential_every_route_is_401(installation: Instal
     assert len(world.routes) > 50
     for credential in (None, "nonsense", "serx_unknown", "a.b.c", "two words"):
         assert await wrong(installation, world, {"*": {401}}, credential=credential) == {}
+
+
+async def test_an_expired_credential_is_401_at_every_route(installation: Installation, world: World):
+    end = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    made = await installation.call("POST", "/api/tokens", json={"name": "Brief", "role": "admin", "expires_at": end})
+    expired = made.json()["token"]
+
+    async def is_over() -> bool:
+        return (await installation.call_as(expired, "GET", "/api/auth/me")).status_code == 401
+
+    await until(is_over)
+    assert await wrong(installation, world, {"*": {401}}, credential=expired) == {}
 
 
 async def test_another_organisation_finds_nothing_through_any_route(installation: Installation, world: World):

@@ -237,3 +237,18 @@ def _errors_if_any(raw: bytes, shape: Any) -> dict[str, Any] | None:
     except InvalidInput as refused:
         return refused.errors
     return None
+
+
+@pytest.mark.parametrize("spelled", ["2", "2.0", "2e0", "20e-1"])
+def test_a_whole_number_is_one_however_it_is_spelled(spelled: str):
+    assert decode(json.dumps(GOOD)[:-1].encode() + f', "count": {spelled}}}'.encode(), Body).count == 2
+
+
+@pytest.mark.parametrize("spelled", ["2.5", "1e400", "-1.0"])
+def test_a_number_that_is_not_whole_or_out_of_bounds_is_refused(spelled: str):
+    assert set(errors_of(json.dumps(GOOD)[:-1].encode() + f', "count": {spelled}}}'.encode())) == {"count"}
+
+
+def test_a_number_in_a_free_object_stays_a_fraction():
+    raw = json.dumps(GOOD)[:-1].encode() + b', "metadata": {"ratio": 2.0}}'
+    assert repr(decode(raw, Body).metadata) == "{'ratio': 2.0}"

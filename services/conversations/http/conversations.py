@@ -24,11 +24,23 @@ from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSA
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationSummary, ConversationView, MessageView
 from shared.web.guards import staff_only
-from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, PageQuery, SortOrder, filter_number, listing, page_query
+from shared.web.paging import (
+    Listing,
+    PageLimit,
+    PageNumber,
+    PageQuery,
+    filter_number,
+    listing,
+    numbers_of,
+    page_query,
+    sorts,
+)
 
 SORT_FIELDS = ("id", "subject", "status", "created_at", "updated_at", "last_message_at")
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
+StatusFilter = Annotated[int | None, numbers_of(ConversationStatus)]
 OLDEST_FIRST = ("created_at", "asc")
 IncludeInternal = Annotated[
     bool, QueryParameter(description="`false` leaves internal messages out; a client never gets them.")
@@ -51,7 +63,7 @@ class ProjectConversationController(Controller):
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "last_message_at:desc",
-        status: FromQuery[int | None] = None,
+        status: StatusFilter = None,
     ) -> Listing[ConversationSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted = filter_number("status", ConversationStatus, status)

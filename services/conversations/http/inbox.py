@@ -10,20 +10,20 @@ from services.conversations import views
 from services.conversations.domain import conversations
 from services.conversations.http import calls
 from services.conversations.http.bodies import ConversationOnProjectBody
-from services.conversations.http.conversations import SORT_FIELDS
+from services.conversations.http.conversations import SORT_FIELDS, SortOrder, StatusFilter
 from services.conversations.http.deprecation import TOLD, Deprecated, find_successor_by_body
 from services.conversations.http.places import require_project
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationInInbox, ConversationView
 from shared.errors import NotFound, RefersToNothing
 from shared.web.idempotency import refused
-from shared.web.inputs import Asker, Db, FromQuery, JSONBody
+from shared.web.inputs import Asker, Db, JSONBody
 from shared.web.openapi import refusals
 from shared.web.paging import (
+    IdFilter,
     Listing,
     PageLimit,
     PageNumber,
-    SortOrder,
     filter_id,
     filter_number,
     listing,
@@ -44,9 +44,9 @@ class InboxController(Controller):
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "last_message_at:desc",
-        status: FromQuery[int | None] = None,
-        project_id: FromQuery[str | None] = None,
-        engagement_id: FromQuery[str | None] = None,
+        status: StatusFilter = None,
+        project_id: IdFilter = None,
+        engagement_id: IdFilter = None,
     ) -> Listing[ConversationInInbox]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted = filter_number("status", ConversationStatus, status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
@@ -20,11 +20,25 @@ from shared.messaging.bus import Bus
 from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
-from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_id, filter_number, listing, page_query
+from shared.web.paging import (
+    IdFilter,
+    Listing,
+    PageLimit,
+    PageNumber,
+    filter_id,
+    filter_number,
+    listing,
+    numbers_of,
+    page_query,
+    sorts,
+)
 
 SORT_FIELDS = ("id", "name", "status", "phase", "created_at", "updated_at")
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
+StatusFilter = Annotated[int | None, numbers_of(ProjectStatus)]
+PhaseFilter = Annotated[int | None, numbers_of(Phase)]
 
 
 async def project_is_there(request: Request[Any, Any, Any]) -> None:
@@ -46,9 +60,9 @@ class ProjectController(Controller):
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "created_at:desc",
-        status: FromQuery[int | None] = None,
-        phase: FromQuery[int | None] = None,
-        engagement_id: FromQuery[str | None] = None,
+        status: StatusFilter = None,
+        phase: PhaseFilter = None,
+        engagement_id: IdFilter = None,
     ) -> Listing[ProjectSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted, in_phase = filter_number("status", ProjectStatus, status), filter_number("phase", Phase, phase)

@@ -23,9 +23,10 @@ from shared.web.guards import admins_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
+from shared.web.paging import Listing, PageLimit, PageNumber, listing, page_query, sorts
 
 SORT_FIELDS = ("created_at", "name")
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 
 
 class TokenBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
@@ -20,9 +20,10 @@ from shared.web.guards import admins_only, staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, listing, page_query
+from shared.web.paging import Listing, PageLimit, PageNumber, listing, page_query, sorts
 
 SORT_FIELDS = ("id", "name_f", "name_l", "email", "created_at")
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 
 
 async def user_is_there(request: Request[Any, Any, Any]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
+from litestar.openapi.spec import OpenAPIType, Reference, Schema
 from msgspec import UNSET, Meta, UnsetType
 
 from services.orders.domain.tasks import NewTask, TaskFields
@@ -18,6 +19,15 @@ from services.orders.store.replicas import Named
 from shared.currency import Currency
 from shared.money import Money
 from shared.web.bodies import JsonObject
+
+
+def _given(*fields: str) -> Schema:
+    """For the OpenAPI document: objects with these fields, each followed by its type."""
+    kinds: dict[str, Reference | Schema] = {
+        name: Schema(type=OpenAPIType(kind)) for name, kind in zip(fields[::2], fields[1::2], strict=True)
+    }
+    return Schema(required=list(kinds), properties=kinds)
+
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
@@ -89,6 +99,8 @@ class ChangedOrderBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class OrderBody(ChangedOrderBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order; `service` or `service_id` is required. The price and the currency are the template's if not given."""
 
+    rules_between: ClassVar = {"any_of": [_given("service", "string"), _given("service_id", "string")]}
+
     user_id: ClientId  # pyright: ignore[reportGeneralTypeIssues]  # fields are by keyword, so order is free
 
     @classmethod
@@ -98,6 +110,8 @@ class OrderBody(ChangedOrderBody, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class _DueOnce:
+    rules_between: ClassVar = {"schema_not": _given("deadline", "integer", "due_at", "string")}
+
     @classmethod
     def faults_between(cls, sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if sent.get("deadline") is not None and sent.get("due_at") is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 
@@ -18,12 +18,25 @@ from shared.ids import parse_id
 from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
-from shared.web.inputs import Asker, Db, FromQuery, IdInPath, JSONBody
+from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_id, filter_number, listing, page_query
+from shared.web.paging import (
+    IdFilter,
+    Listing,
+    PageLimit,
+    PageNumber,
+    filter_id,
+    filter_number,
+    listing,
+    numbers_of,
+    page_query,
+    sorts,
+)
 
 UNKNOWN = "A client, service, engagement or employee is none of the organisation's"
 SORT_FIELDS = ("id", "number", "status", "price", "created_at")
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
+StatusFilter = Annotated[int | None, numbers_of(OrderStatus)]
 
 
 async def order_is_there(request: Request[Any, Any, Any]) -> None:
@@ -45,9 +58,9 @@ class OrderController(Controller):
         page: PageNumber = 1,
         limit: PageLimit = 20,
         sort: SortOrder = "created_at:desc",
-        status: FromQuery[int | None] = None,
-        user_id: FromQuery[str | None] = None,
-        engagement_id: FromQuery[str | None] = None,
+        status: StatusFilter = None,
+        user_id: IdFilter = None,
+        engagement_id: IdFilter = None,
     ) -> Listing[OrderView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted = filter_number("status", OrderStatus, status)

@@ -19,6 +19,7 @@ from shared.errors import InvalidInput
 from shared.money import Money
 
 MAX_SIGNATURE_BYTES: Final = 256 * 1024
+_IMAGE: Final = r"^data:image/(png|svg\+xml)[;,]"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 FirstName = Annotated[
@@ -125,6 +126,7 @@ class SignBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Meta(
                 description="A data URL, PNG or SVG, at most 256 KiB.",
                 examples=["data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'/%3E"],
+                extra_json_schema={"extra": {"maxLength": MAX_SIGNATURE_BYTES, "pattern": _IMAGE}},
             ),
         ]
         | None

@@ -20,11 +20,11 @@ from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_number, listing, page_query
+from shared.web.paging import Listing, PageLimit, PageNumber, filter_number, listing, numbers_of, page_query, sorts
 
 SORT_FIELDS = ("id", "client_email", "status", "total", "created_at", "sent_at", "signed_at")
-STATUSES = ", ".join(f"{status.value} {status.label}" for status in ProposalStatus)
-StatusFilter = Annotated[int | None, QueryParameter(description=f"{STATUSES}. Expired: Sent, past `valid_until`.")]
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
+StatusFilter = Annotated[int | None, numbers_of(ProposalStatus, " Expired: Sent, past `valid_until`.")]
 EmailFilter = Annotated[str | None, QueryParameter(description="The address that it is for, in any case of letters.")]
 
 

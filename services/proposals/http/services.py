@@ -20,11 +20,12 @@ from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, SortOrder, filter_number, listing, page_query
+from shared.web.paging import Listing, PageLimit, PageNumber, filter_number, listing, numbers_of, page_query, sorts
 
 SORT_FIELDS = ("id", "name", "price", "recurring", "public", "sort_order", "created_at")
 PublicFilter = Annotated[bool | None, QueryParameter(description="Only those shown to clients, or only the others.")]
-RecurringFilter = Annotated[int | None, QueryParameter(description="0 one-off, 1 recurring, 2 trial.")]
+SortOrder = Annotated[str, sorts(SORT_FIELDS)]
+RecurringFilter = Annotated[int | None, numbers_of(Recurring)]
 
 
 async def service_is_there(request: Request[Any, Any, Any]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter
 
 from services.proposals.domain import signing
 from services.proposals.http.bodies import SignBody
@@ -25,6 +26,14 @@ from shared.web.origin import CLIENT_ADDRESS_HEADER
 
 DEFAULT_WAIT_SECONDS = 10.0
 MAX_WAIT_SECONDS = 30.0
+Prefer = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Prefer",
+        description="`wait=N` (RFC 7240): how many seconds to wait for the flow; 10 if not said, 30 at most.",
+        schema_extra={"examples": ["wait=0"]},
+    ),
+]
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)
 
 
@@ -49,6 +58,7 @@ class SignController(Controller):
         desk: NamedDependency[SignDesk],
         database: Db,
         proposal_id: IdInPath,
+        prefer: Prefer = None,
         data: JSONBody[SignBody | None] = None,
     ) -> Response[bytes]:
         proposal, body = parse_id(proposal_id), data or SignBody()
@@ -60,7 +70,7 @@ class SignController(Controller):
         except InvalidInput:
             await proposal_is_there(request)
             raise
-        wait_seconds = _wait(request.headers.get("prefer"))
+        wait_seconds = _wait(prefer)
         try:
             answer = await desk.sign(actor, proposal, _signature(request, body), key=key, wait_seconds=wait_seconds)
         except (NotFound, ProposalNotSignable) as error:

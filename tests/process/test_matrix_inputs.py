@@ -1,0 +1,152 @@
+"""Every id in a body, every filter and every parameter of the document: another organisation's, unknown, or nonsense.
+
+All of them are read from the document, so that a new one cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest_asyncio
+
+from tests.process.test_matrix import Route, World, ids_of_everything, world
+from tests.support.installation import Installation
+
+__all__ = ["world"]
+
+KINDS = {"user_id": "client_id", "employees": "user_id", "employee_ids": "user_id"}
+"""What a field's id is of, where its name does not say so: an order's `user_id` is its client."""
+FITTING: dict[str, dict[str, Any]] = {
+    "POST /api/tokens": {"role": "client"},
+    "POST /api/orders": {"service": "Website"},
+}
+"""What else has to be said for an id to matter."""
+UNKNOWN_TO_ITS_SERVICE = {("POST /api/engagements", "proposal_id")}
+"""Kept as it was sent: a note of where it came from, by which nothing is ever looked up."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_ids(installation: Installation, world: World) -> dict[str, str]:
+    """One thing of each kind, in the organisation of `world.another`."""
+    return await ids_of_everything(installation, world.another)
+
+
+def resolved(world: World, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself: past references, and past the null that it may be as well."""
+    while True:
+        options = [option for option in schema.get("oneOf", []) if option != {"type": "null"}]
+        if "$ref" in schema:
+            schema = world.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        elif options:
+            schema = {**{key: value for key, value in schema.items() if key != "oneOf"}, **options[0]}
+        else:
+            return schema
+
+
+def body_schema(world: World, route: Route) -> dict[str, Any] | None:
+    body = route.operation.get("requestBody")
+    return resolved(world, body["content"]["application/json"]["schema"]) if body else None
+
+
+def id_fields(world: World, schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where ids are in a body."""
+    schema = resolved(world, schema)
+    if schema.get("format") == "uuid":
+        yield path
+    for name, inner in schema.get("properties", {}).items():
+        yield from id_fields(world, inner, (*path, name))
+    if "items" in schema:
+        yield from id_fields(world, schema["items"], (*path, "0"))
+
+
+def filled(world: World, schema: dict[str, Any], ids: dict[str, str], name: str = "") -> Any:
+    """The least that a body can say."""
+    schema = resolved(world, schema)
+    if schema.get("format") == "uuid":
+        return ids[KINDS.get(name, name)]
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"):
+        case "object":
+            needed = schema.get("required", [])
+            return {field: filled(world, schema["properties"][field], ids, field) for field in needed}
+        case "array":
+            return [filled(world, schema["items"], ids, name)]
+        case "string":
+            return schema.get("examples", ["Something"])[0]
+        case _:
+            return 1
+
+
+def with_id(
+    world: World, schema: dict[str, Any], body: Any, path: tuple[str, ...], ids: dict[str, str], id: str
+) -> Any:
+    """`body` with `id` at `path`; what is missing on the way is filled."""
+    if not path:
+        return id
+    schema, (step, *rest) = resolved(world, schema), path
+    if step == "0":
+        inner = schema["items"]
+        first = body[0] if body else filled(world, inner, ids) if rest else None
+        return [with_id(world, inner, first, tuple(rest), ids, id)]
+    inner = schema["properties"][step]
+    start = body.get(step) if step in body else (None if not rest else [] if rest[0] == "0" else {})
+    return {**body, step: with_id(world, inner, start, tuple(rest), ids, id)}
+
+
+async def test_no_id_of_another_organisation_is_taken_in_a_body(
+    installation: Installation, world: World, own_ids: dict[str, str]
+):
+    found, tried = {}, 0
+    for route in world.routes:
+        schema = body_schema(world, route)
+        for path in id_fields(world, schema) if schema else ():
+            name = next(step for step in reversed(path) if step != "0")
+            if (str(route), name) in UNKNOWN_TO_ITS_SERVICE:
+                continue
+            least = filled(world, schema, own_ids) | FITTING.get(str(route), {})
+            body = with_id(world, schema, least, path, own_ids, world.ids[KINDS.get(name, name)])
+            answer = await installation.call_as(world.another, route.method.upper(), route.filled(own_ids), json=body)
+            tried += 1
+            if answer.status_code != 422:
+                found[f"{route} {'.'.join(path)}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 10
+
+
+async def test_a_filter_by_an_id_of_another_organisation_finds_nothing(installation: Installation, world: World):
+    found, tried = {}, 0
+    for route in world.routes:
+        for parameter in route.operation.get("parameters", []):
+            if parameter.get("in") != "query" or parameter["schema"].get("format") != "uuid" or "{" in route.path:
+                continue
+            id = world.ids[KINDS.get(parameter["name"], parameter["name"])]
+            answer = await installation.call_as(world.another, "GET", f"{route.path}?{parameter['name']}={id}")
+            tried += 1
+            if answer.status_code != 200 or answer.json()["meta"]["total"] != 0:
+                found[f"{route} {parameter['name']}"] = answer.text[:200]
+    assert found == {}
+    assert tried > 5
+
+
+def unreadable(route: Route) -> list[tuple[str, str]]:
+    """Parameters that the route does not have, and values that its own cannot take."""
+    told = [one["name"] for one in route.operation.get("parameters", []) if one.get("in") == "query"]
+    free = {"client_email"}  # any text can be looked for
+    wrong = [(name, value) for name in told if name not in free for value in ("null", "nonsense", "-1")]
+    wrong += [("unknown", "1"), ("prefer", "wait=1")]
+    return wrong + ([("limit", "101"), ("limit", "0"), ("page", "0")] if "limit" in told else [])
+
+
+async def test_a_parameter_that_cannot_be_read_or_is_unknown_is_400_and_named(installation: Installation, world: World):
+    admin = installation.ready["demo"]["admin_token"]
+    found = {}
+    for route in world.routes:
+        if route.method != "get" or route.path in ("/api", "/api/health"):
+            continue
+        for name, value in unreadable(route):
+            answer = await installation.call_as(admin, "GET", f"{route.filled(world.ids)}?{name}={value}")
+            if answer.status_code != 400 or name not in answer.json().get("errors", {}):
+                found[f"{route} {name}={value}"] = (answer.status_code, answer.text[:100])
+    assert found == {}

@@ -1,0 +1,87 @@
+"""Schemathesis against a running gateway: requests made of the OpenAPI document, answers held to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+EXAMPLES = os.environ.get("SERX_TEST_FUZZ_EXAMPLES", "3")
+"""How many examples a route; 1000 for a full run."""
+REFUSALS = ("2xx", "304", "401", "403", "404", "409", "412", "422", "429")
+"""What a request that the document allows may be told: whether things are there, whose, and how they stand."""
+RULES_BEYOND = {
+    "POST /api/tokens": "`expires_at` is in the future; `client_id` goes with the role client",
+    "POST /api/proposals": "the sum of the items has a bound too",
+    "PUT /api/proposals/{proposal_id}": "the sum of the items has a bound too",
+    "POST /api/proposals/{proposal_id}/sign": "the data URL holds an image",
+}
+"""What the document has only words for: there a good request may be told 400 too."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a credential, ids that it may meet by the name of their path parameter, and ids that must stay."""
+
+    token: str
+    ids: Mapping[str, str]
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    code: int
+    output: str
+
+
+async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
+    """Every route, in all phases: the document's examples, its boundaries, chance, and chains of calls."""
+    config = folder / "schemathesis.toml"
+    config.write_text(_config(caller))
+    (folder / "kept-ids").write_text(" ".join(caller.kept))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+        *("run", f"{gateway_url}/api/openapi.json", "--max-examples", EXAMPLES, "--checks", "all"),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--seed", "1"),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return Outcome(process.returncode or 0, output.decode())
+
+
+def _config(caller: Caller) -> str:
+    lines = [
+        f"hooks = {_text(str(Path(__file__).with_name('fuzz_hooks.py')))}",
+        "color = false",
+        "[generation]",
+        "allow-x00 = false",  # PostgreSQL keeps no U+0000 in text; JSON Schema has no word for that
+        "[headers]",
+        f"Authorization = {_text(f'Bearer {caller.token}')}",
+        "[checks.positive_data_acceptance]",
+        f"expected-statuses = {_text(REFUSALS)}",
+        *(_beyond(route) for route in RULES_BEYOND),
+        *(f"[dictionaries.{name}]\nvalues = {_text([value])}" for name, value in caller.ids.items()),
+        "[parameters]",
+        *(f'"path.{name}" = {{ dictionary = "{name}", probability = 0.5 }}' for name in caller.ids),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _beyond(route: str) -> str:
+    expected = f"checks.positive_data_acceptance.expected-statuses = {_text((*REFUSALS, '400'))}"
+    return f"[[operations]]\ninclude-name = {_text(route)}\n{expected}"
+
+
+def _text(value: Any) -> str:
+    """As TOML spells it, which for text and lists of text is as JSON does."""
+    return msgspec.json.encode(value).decode()
