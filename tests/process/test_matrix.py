@@ -1,4 +1,4 @@
-"""Every route of the document × {no credential, bad ones, an expired one, another organisation, a client, wrong method}.
+"""Every route of the document × {no credential, a bad one, an expired one, another organisation, client, wrong method}.
 
 The routes come from the document that the gateway serves, so that a new one cannot be forgotten.
 """
