@@ -7,7 +7,7 @@ import os
 import ssl
 import sys
 
-TIMEOUT_SECONDS = 4.0
+TIMEOUT_SECONDS = 8.0
 
 
 def is_ready(port: int, *, tls: bool) -> bool:

@@ -1,5 +1,6 @@
-"""The servers that the tests use: those named in the environment, else PostgreSQL and NATS from the wheels.
+"""The servers that the tests use: those named in the environment, else containers, else from the wheels.
 
+Containers are used where Docker answers and has the images (`SERX_TEST_POSTGRES_IMAGE`, `SERX_TEST_NATS_IMAGE`).
 `SERX_TEST_POSTGRES_DSN` is a superuser's, `SERX_TEST_NATS_URL` a user's who may do everything.
 """
 
@@ -28,6 +29,8 @@ from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
 from shared.messaging.bus import login_in
 from shared.messaging.topology import PROCESSES, inbox_prefix
+from tests.support import containers
+from tests.support.containers import NatsContainer
 
 POSTGRES_DSN = os.environ.get("SERX_TEST_POSTGRES_DSN")
 NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
@@ -35,9 +38,15 @@ NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
 
 def described() -> str:
     """Which servers the tests run on, for the first line of their output."""
-    database = "the PostgreSQL of SERX_TEST_POSTGRES_DSN" if POSTGRES_DSN else "PostgreSQL from its wheel"
-    broker = "the NATS of SERX_TEST_NATS_URL" if NATS_URL else "NATS from its wheel"
+    database = _described("PostgreSQL", "SERX_TEST_POSTGRES_DSN", POSTGRES_DSN, containers.POSTGRES_IMAGE)
+    broker = _described("NATS", "SERX_TEST_NATS_URL", NATS_URL, containers.NATS_IMAGE)
     return f"{database}, {broker}"
+
+
+def _described(name: str, setting: str, told: str | None, image: str) -> str:
+    if told:
+        return f"the {name} of {setting}"
+    return f"{name} in a container of {image}" if containers.has(image) else f"{name} from its wheel"
 
 
 @asynccontextmanager
@@ -45,6 +54,10 @@ async def postgres_server(root: Path) -> AsyncIterator[str]:
     """A PostgreSQL; yields an administrator's DSN."""
     if POSTGRES_DSN:
         yield POSTGRES_DSN
+        return
+    if containers.has(containers.POSTGRES_IMAGE):
+        async with containers.postgres_container() as dsn:
+            yield dsn
         return
     found = binaries.find()
     password = secrets.token_hex(8)
@@ -64,6 +77,7 @@ class Broker:
     operator: str
     seeds: dict[str, str] = field(default_factory=dict)
     _store: Path | None = None
+    _container: NatsContainer | None = None
     _recipe: Recipe | None = None
     _process: asyncio.subprocess.Process | None = None
 
@@ -79,6 +93,9 @@ class Broker:
         return await nats.connect(list(servers), nkeys_seed_str=seed, inbox_prefix=inbox_prefix(process), **options)
 
     async def start(self) -> None:
+        if self._container is not None:
+            await self._container.start()
+            return
         assert self._recipe is not None
         assert self._store is not None
         self._process = await self._recipe.launch(Log(self._store / "nats.log"))
@@ -86,6 +103,8 @@ class Broker:
 
     async def kill(self) -> None:
         """SIGKILL, as a crash would; nothing if it is not running."""
+        if self._container is not None:
+            await self._container.kill()
         if self._process is not None:
             self._process.kill()
             await self._process.wait()
@@ -93,6 +112,9 @@ class Broker:
 
     def forget(self) -> None:
         """Delete its whole store; to be called while it is not running."""
+        if self._container is not None:
+            self._container.forget()
+            return
         assert self._process is None
         assert self._store is not None
         shutil.rmtree(self._store / "jetstream")
@@ -104,16 +126,44 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
     if NATS_URL:
         yield Broker(NATS_URL, {})
         return
+    seeds = {process: new_seed() for process in PROCESSES}
+    password = secrets.token_hex(8)
+    public_keys = {process: public_key(seed) for process, seed in seeds.items()}
+    serve = _nats_container if containers.has(containers.NATS_IMAGE) else _nats_from_its_wheel
+    async with serve(root, password, public_keys) as broker:
+        broker.seeds = seeds
+        await broker.start()
+        try:
+            yield broker
+        finally:
+            await broker.kill()
+
+
+@asynccontextmanager
+async def _nats_container(root: Path, password: str, public_keys: dict[str, str]) -> AsyncIterator[Broker]:
+    port = containers.free_port()
+    config = NatsServer(
+        host=HOST, port=port, store_dir=Path("/data"), operator_password=password, public_keys=public_keys
+    )
+    path = root.with_suffix(".conf")
+    path.write_text(render(config))
+    container = NatsContainer(path, port)
+    try:
+        yield Broker(f"nats://{OPERATOR}:{password}@{HOST}:{port}", _container=container)
+    finally:
+        container.forget()
+
+
+@asynccontextmanager
+async def _nats_from_its_wheel(root: Path, password: str, public_keys: dict[str, str]) -> AsyncIterator[Broker]:
     found = binaries.find()
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
-        seeds = {process: new_seed() for process in PROCESSES}
-        password = secrets.token_hex(8)
         config = NatsServer(
             host=HOST,
             port=ports["nats"],
             store_dir=folder.nats,
             operator_password=password,
-            public_keys={process: public_key(seed) for process, seed in seeds.items()},
+            public_keys=public_keys,
         )
         path = folder.root / "nats.conf"
         path.write_text(render(config))
@@ -123,12 +173,7 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
             launch=lambda log: launcher.program((str(found.nats_server), "-c", str(path)), {}, log, dies_with_us=True),
             ready=lambda: nats_ready(ports["nats"]),
         )
-        broker = Broker(f"nats://{OPERATOR}:{password}@{HOST}:{ports['nats']}", seeds, folder.nats, recipe)
-        await broker.start()
-        try:
-            yield broker
-        finally:
-            await broker.kill()
+        yield Broker(f"nats://{OPERATOR}:{password}@{HOST}:{ports['nats']}", _store=folder.nats, _recipe=recipe)
 
 
 async def until(condition, *, within_seconds: float = 10.0):

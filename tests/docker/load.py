@@ -1,0 +1,85 @@
+"""Proposals written, sent and signed without a pause, each call repeated once if it fails; and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from shared.ids import new_id
+from tests.support.builders import proposal_body
+from tests.support.servers import until
+
+SIGNERS = 4
+READY_SECONDS = 90
+
+
+@dataclass
+class Load:
+    """`signed` are the ids of proposals whose signature was answered with 200."""
+
+    gateways: list[str]
+    token: str
+    signed: list[str] = field(default_factory=list)
+    repeated: int = 0
+    failed: list[str] = field(default_factory=list)
+    _turn: Any = field(default_factory=itertools.count)
+
+    async def sign_one(self, http: httpx.AsyncClient) -> None:
+        try:
+            written = await self._call(http, "/api/proposals", 201, json=proposal_body())
+            proposal = written["id"]
+            await self._call(http, f"/api/proposals/{proposal}/send", 200)
+            await self._call(http, f"/api/proposals/{proposal}/sign", 200)
+            self.signed.append(proposal)
+        except RuntimeError as error:
+            self.failed.append(str(error))
+
+    async def _call(self, http: httpx.AsyncClient, path: str, status: int, **options: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.token}", "idempotency-key": str(new_id())}
+        told = ""
+        for attempt in range(2):
+            try:
+                answer = await http.post(await self._gateway(http) + path, headers=headers, **options)
+                if answer.status_code == status:
+                    return answer.json()
+                told = f"{path}: {answer.status_code} {answer.text[:200]}"
+            except httpx.TransportError as error:
+                told = f"{path}: {error!r}"
+            if attempt == 0:
+                self.repeated += 1
+        raise RuntimeError(told)
+
+    async def _gateway(self, http: httpx.AsyncClient) -> str:
+        """The next gateway that says it is ready, as a load balancer would choose it."""
+
+        async def ready() -> str | None:
+            url = self.gateways[next(self._turn) % len(self.gateways)]
+            try:
+                return url if (await http.get(f"{url}/health/ready")).status_code == 200 else None
+            except httpx.TransportError:
+                return None
+
+        return await until(ready, within_seconds=READY_SECONDS)
+
+
+@asynccontextmanager
+async def under_load(load: Load):
+    """Sign until the block is left; what has been begun by then is finished."""
+    is_over = asyncio.Event()
+
+    async def sign(http: httpx.AsyncClient) -> None:
+        while not is_over.is_set():
+            await load.sign_one(http)
+
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+        tasks = [asyncio.create_task(sign(http)) for _ in range(SIGNERS)]
+        try:
+            yield
+        finally:
+            is_over.set()
+            await asyncio.gather(*tasks)
