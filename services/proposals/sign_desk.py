@@ -84,7 +84,7 @@ class SignJournal:
                 found = await sagas.open_flows(tx)
         except (DatabaseAway, DatabaseBusy):
             return []
-        flows = dict.fromkeys(OPEN_STATES, 0.0)
+        flows = {str(state): 0.0 for state in OPEN_STATES}
         oldest = dict(flows)
         for each in found:
             state = PARKED if each.is_parked else each.status.value
