@@ -82,7 +82,7 @@ def asked(query: str) -> Iterator[tuple[str, set[str]]]:
 def _asked(node: Any, needed: set[str]) -> Iterator[tuple[str, set[str]]]:
     match node:
         case promql.VectorSelector():
-            yield node.name, needed | {matcher.name for matcher in node.matchers.matchers}
+            yield node.name or "", needed | {matcher.name for matcher in node.matchers.matchers}
         case promql.MatrixSelector():
             yield from _asked(node.vector_selector, needed)
         case promql.AggregateExpr():
