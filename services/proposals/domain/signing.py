@@ -31,10 +31,18 @@ from shared.errors import KeyReused, NotFound
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.journal import Mark, Run
-from shared.messaging.outbox import event
+from shared.messaging.outbox import Event, event
 from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
 from shared.web.actor import Actor
 from shared.web.idempotency import Key
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The end of a completed run: the proposal as it is then, what others are told, and the whole answer."""
+
+    signed: Proposal
+    told: Event
+    result: bytes
 
 
 def allocate_ids() -> Ids:
@@ -97,6 +105,12 @@ async def run_of_key(tx: Tx, actor: Actor, key: Key) -> UUID | None:
 
 async def complete(tx: Tx, run: Run[Plan], at: datetime) -> bytes | None:
     """T3: the proposal is Signed. Returns the whole answer, or None when the run was over already."""
+    end = ending_of(run, at)
+    return end.result if await signing.complete(tx, run, end.signed, end.result, end.told) else None
+
+
+def ending_of(run: Run[Plan], at: datetime) -> Ending:
+    """What T3 writes of a run whose steps have all answered `done`."""
     plan, ids = run.plan, run.plan.ids
     signed = plan.proposal.signed(engagement=ids.engagement, order=ids.order, signed_at=plan.at, at=at)
     told = event(
@@ -116,8 +130,7 @@ async def complete(tx: Tx, run: Run[Plan], at: datetime) -> bytes | None:
             signed_at=plan.at,
         ),
     )
-    result = _answer(run, signed, at)
-    return result if await signing.complete(tx, run, signed, result, told) else None
+    return Ending(signed, told, _answer(run, signed, at))
 
 
 async def report(tx: Tx, actor: Actor, proposal: UUID | None) -> SignReport:
