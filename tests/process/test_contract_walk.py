@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from shared.ids import new_id
+from tests.support.builders import proposal_body
 from tests.support.installation import Installation
 from tests.support.servers import until
 
@@ -180,3 +183,56 @@ async def test_a_stale_change_is_refused_and_a_fresh_one_is_not(installation: In
     fresh = await installation.call("PUT", path, json={"phone": "1"}, headers={"if-match": first.headers["etag"]})
     assert fresh.status_code == 200
     assert (await installation.call("DELETE", path, headers={"if-match": tag})).status_code == 412
+
+
+@pytest.mark.parametrize(
+    ("prices", "total"),
+    [
+        ([0.10, 0.10, 0.10], "0.30"),
+        (["0.1", 0.2, "0"], "0.30"),
+        (["9999999999.98", "0.01"], "9999999999.99"),
+        ([1234567890.12, 0.07, 7], "1234567897.19"),
+        ([9999999999.99], "9999999999.99"),
+        ([0.01] * 100, "1.00"),
+    ],
+)
+async def test_a_sum_is_exact_from_the_proposal_to_the_order(
+    installation: Installation, email: str, prices: list[float | str], total: str
+):
+    items = [{"name": f"Part {n}", "description": "", "price": price} for n, price in enumerate(prices)]
+    proposal = await made(installation, "/api/proposals", proposal_body(client_email=email, items=items))
+    assert proposal["total"] == total
+    assert sum(Decimal(item["price"]) for item in proposal["items"]) == Decimal(total)
+    await made(installation, f"/api/proposals/{proposal['id']}/send", {}, status=200)
+    signed = await made(installation, f"/api/proposals/{proposal['id']}/sign", {}, status=200)
+    assert (signed["proposal"]["total"], signed["order"]["price"]) == (total, total)
+    order = (await installation.call("GET", f"/api/orders/{signed['order']['id']}")).json()
+    assert (order["price"], [item["price"] for item in order["metadata"]["proposal_items"]]) == (
+        total,
+        [item["price"] for item in proposal["items"]],
+    )
+
+
+async def test_internal_messages_leave_no_trace_for_a_client_through_the_gateway(installation: Installation):
+    address = (await as_client(installation, "/api/auth/me")).json()["email"]
+    walked = await signed(installation, address)
+    talk = f"/api/projects/{walked['projects'][0]['id']}/conversations"
+    path = f"{talk}/{(await made(installation, talk, {'subject': 'Colours'}))['id']}"
+    looked_at = [path, talk, f"{path}/messages", "/api/conversations", f"/api/engagements/{walked['engagement']['id']}"]
+
+    async def seen() -> list[tuple[Any, str | None]]:
+        answers = [await as_client(installation, each) for each in looked_at]
+        return [(answer.json(), answer.headers.get("etag")) for answer in answers]
+
+    for before in ({"content": "Hello"}, None):
+        if before:
+            await made(installation, f"{path}/messages", before)
+        told = await seen()
+        attached = [{"name": "cost.pdf", "url": "https://files.example/cost.pdf"}]
+        for body in ({"content": "Plain"}, {"content": "With a file", "attachments": attached}):
+            hidden = await made(installation, f"{path}/messages", body | {"is_internal": True})
+            assert await seen() == told
+            gone = await installation.call("DELETE", f"{path}/messages/{hidden['id']}", token="client_token")
+            assert gone.status_code == 404
+            assert (await installation.call("DELETE", f"{path}/messages/{hidden['id']}")).status_code == 204
+            assert await seen() == told
