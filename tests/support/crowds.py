@@ -1,0 +1,123 @@
+"""Very many rows in every table that a list reads, spread over organisations: the size at which plans are judged.
+
+`SERX_TEST_ROWS` is how many; the plans of a million are those of the default, only slower to come by.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import asyncpg
+
+ROWS: Final = int(os.environ.get("SERX_TEST_ROWS", "200000"))
+ORGANISATIONS: Final = 200
+"""The n-th row is of organisation n modulo this, so that no organisation's rows lie together."""
+
+IDENTITY: Final = """
+insert into organisations (org_id, name, created_at, updated_at)
+select ident(n), 'Agency', now(), now() from generate_series(0, 199) n;
+insert into users (org_id, id, name_f, name_l, email, role, created_at, updated_at)
+select ident(n % 200), ident(n), 'F' || n % 977, 'L' || n % 991, n || '@agency.example', 'member', at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into clients (org_id, id, name_f, name_l, email, created_at, updated_at)
+select ident(n % 200), ident(n), 'F' || n % 977, 'L' || n % 991, n || '@roe.example', at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into api_tokens (org_id, id, name, role, made_by, secret_hash, created_at)
+select ident(n % 200), ident(n), 'T' || n % 977, 'member', ident(n), int8send(n), at(n)
+from generate_series(0, $rows - 1) n;
+"""
+PROPOSALS: Final = """
+insert into templates (org_id, id, name, price, currency, recurring, is_public, sort_order, created_at, updated_at)
+select ident(n % 200), ident(n), 'S' || n % 977, n % 991, 'USD', n % 3, n % 7 < 5, n % 13, at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into proposals (org_id, id, client_email, client_name_f, client_name_l, status, currency, total, valid_until,
+  created_at, updated_at, sent_at)
+select ident(n % 200), ident(n), n % $few || '@roe.example', 'F', 'L', n / 200 % 2, 'USD', n % 991, at(n + 40),
+  at(n), at(n), at(n)
+from generate_series(0, $rows - 1) n;
+"""
+ENGAGEMENTS: Final = """
+insert into clients (org_id, id, version, name_f, name_l, email)
+select ident(n % 200), ident(n), 1, 'F', 'L', n || '@roe.example' from generate_series(0, $few - 1) n;
+insert into templates (org_id, id, version, name)
+select ident(n % 200), ident(n), 1, 'S' from generate_series(0, $few - 1) n;
+insert into engagements (org_id, id, client_id, name, status, created_at, updated_at)
+select ident(n % 200), ident(n), ident(n % $few), 'E' || n % 977, n / 200 % 2 + 1, at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into projects (org_id, id, engagement_id, client_id, name, status, phase, service_id, created_at, updated_at)
+select ident(n % 200), ident(n), ident(n % $half), ident(n % $few), 'P' || n % 977, n / 200 % 2 + 1, n / 200 % 6 + 1,
+  ident(n % $few), at(n), at(n)
+from generate_series(0, $rows - 1) n;
+"""
+CONVERSATIONS: Final = """
+insert into senders (org_id, id, version, name, email)
+select ident(n % 200), ident(n), 1, 'F L', n || '@roe.example' from generate_series(0, $few - 1) n;
+insert into projects (org_id, id, version, engagement_id, client_id, name)
+select ident(n % 200), ident(n), 1, ident(n % $few), ident(n % $few), 'P'
+from generate_series(0, $rows - 1) n;
+insert into conversations (org_id, id, project_id, subject, status, created_at, updated_at, message_count,
+  public_message_count, last_message_at, last_public_message_at)
+select ident(n % 200), ident(n), ident(n % $half), 'C' || n % 977, n / 200 % 2 + 1, at(n), at(n), 1, 1, at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into messages (org_id, id, conversation_id, sender_id, sender_name, sender_email, is_from_client, content,
+  is_internal, created_at, updated_at)
+select ident(n % 200), ident(n), ident(n % $few), ident(n % $few), 'F L', 'f@roe.example', false, 'Hello',
+  n / 200 % 3 = 0, at(n), at(n)
+from generate_series(0, $rows - 1) n;
+"""
+ORDERS: Final = """
+insert into clients (org_id, id, version, name_f, name_l, email)
+select ident(n % 200), ident(n), 1, 'F', 'L', n || '@roe.example' from generate_series(0, $few - 1) n;
+insert into staff (org_id, id, version, name_f, name_l)
+select ident(n % 200), ident(n), 1, 'F', 'L' from generate_series(0, $few - 1) n;
+insert into orders (org_id, id, number, client_id, engagement_id, status, price, currency, service, created_at,
+  updated_at)
+select ident(n % 200), ident(n), lpad(upper(to_hex(n)), 8, '0'), ident(n % $few), ident(n % $half), n / 200 % 5,
+  n % 991, 'USD', 'S', at(n), at(n)
+from generate_series(0, $rows - 1) n;
+insert into order_tasks (org_id, id, order_id, name, sort_order, created_at)
+select ident(n % 200), ident(n), ident(n % $few), 'T', n % 13, at(n) from generate_series(0, $rows - 1) n;
+"""
+CROWDS: Final = {
+    "identity": IDENTITY,
+    "proposals": PROPOSALS,
+    "engagements": ENGAGEMENTS,
+    "conversations": CONVERSATIONS,
+    "orders": ORDERS,
+}
+WORDS: Final = """
+create function pg_temp.ident(n bigint) returns uuid language sql immutable as
+  $$ select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$;
+create function pg_temp.at(n bigint) returns timestamptz language sql immutable as
+  $$ select timestamptz '2026-01-01 00:00:00+00' + n * interval '1 second' $$;
+"""
+SECONDARY: Final = """
+select schemaname || '.' || indexname as name, indexdef from pg_indexes
+where schemaname = 'public' and indexname not in (select conname from pg_constraint)
+"""
+
+
+async def crowd(admin_dsn: str, service: str) -> None:
+    """Fill the database of a service. Indexes are built when the rows are there, as is usual for so many."""
+    connection = await asyncpg.connect(admin_dsn)
+    try:
+        # No foreign key is checked, nothing waits for the disk.
+        await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
+        await connection.execute(WORDS)
+        indexes = await connection.fetch(SECONDARY)
+        for index in indexes:
+            await connection.execute(f"drop index {index['name']}")
+        await connection.execute(_rows(service))
+        for index in indexes:
+            await connection.execute(index["indexdef"])
+        await connection.execute("analyze")
+    finally:
+        await connection.close()
+
+
+def _rows(service: str) -> str:
+    rows = CROWDS[service]
+    for word, value in (("$rows", ROWS), ("$half", ROWS // 2), ("$few", ROWS // 5)):
+        rows = rows.replace(word, str(value))
+    return rows.replace("ident(", "pg_temp.ident(").replace(" at(", " pg_temp.at(")
