@@ -155,3 +155,35 @@ def test_conversations_of_a_project_are_told_as_conversations() -> None:
     )
     assert api["paths"][path]["get"]["tags"] == ["Conversations"]
     assert api["paths"]["/api/projects"]["get"]["tags"] == ["Projects"]
+
+
+def test_calls_tell_the_headers_of_their_kind() -> None:
+    changed = operation(responses={"200": {"description": "Changed"}, "412": {"description": "Stale"}})
+    api = merged(
+        orders=document(
+            {"/api/orders": {"post": operation()}, "/api/orders/{id}": {"get": operation(), "put": changed}},
+        )
+    )
+
+    def headers(path: str, method: str) -> list[str]:
+        return [told["$ref"].rpartition("/")[2] for told in api["paths"][path][method]["parameters"]]
+
+    assert headers("/api/orders", "post") == ["IdempotencyKey"]
+    assert headers("/api/orders/{id}", "get") == ["IfNoneMatch"]
+    assert headers("/api/orders/{id}", "put") == ["IfMatch"]
+    assert {"409", "422"} <= set(api["paths"]["/api/orders"]["post"]["responses"])
+    assert api["paths"]["/api/orders/{id}"]["get"]["responses"]["304"]["headers"]["ETag"]
+
+
+def test_a_filter_that_may_be_left_out_is_not_null_and_a_body_that_may_be_null_may_be_left_out() -> None:
+    status = {
+        "name": "status",
+        "in": "query",
+        "schema": {"oneOf": [{"type": "integer"}, {"type": "null"}], "enum": [1]},
+    }
+    nullable = {"oneOf": [{"type": "object"}, {"type": "null"}]}
+    body = {"content": {"application/json": {"schema": nullable}}, "required": True}
+    told = operation(parameters=[status], requestBody=body)
+    put = merged(orders=document({"/api/orders": {"put": told}}))["paths"]["/api/orders"]["put"]
+    assert put["parameters"][0]["schema"] == {"type": "integer", "enum": [1]}
+    assert put["requestBody"]["required"] is False
