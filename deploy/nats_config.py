@@ -45,8 +45,6 @@ class Certificate(msgspec.Struct, frozen=True):
 
 def render(server: NatsServer) -> str:
     """The text of `nats.conf`. Raises KeyError when a process of the topology has no key."""
-    users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
-    users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
     monitor = [f"http: {_text(f'{server.host}:{server.monitor_port}')}"] if server.monitor_port else []
     return "\n".join(
         [
@@ -60,14 +58,19 @@ def render(server: NatsServer) -> str:
             "  # A PubAck means that the message is on the disk, not only in a cache of the system's.",
             "  sync_interval: always",
             "}",
-            "authorization {",
-            "  users: [",
-            *users,
-            "  ]",
-            "}",
-            "",
+            authorization(server),
         ]
     )
+
+
+def authorization(server: NatsServer) -> str:
+    """The part of it that says who may do what, for a server whose other settings are somebody else's.
+
+    Raises KeyError when a process of the topology has no key.
+    """
+    users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
+    users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
+    return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
 
 
 def new_seed() -> str:

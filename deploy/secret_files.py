@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 
 from deploy.failure import Failure
-from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
+from deploy.nats_config import OPERATOR, NatsServer, authorization, new_seed, public_key, render
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
 from shared.messaging.bus import login_in
 from shared.messaging.topology import PROCESSES, SERVICES
@@ -104,6 +104,7 @@ class _Files:
         )
         # Written anew each time: who may say what comes from the code.
         self._write(self._folder / "nats/nats.conf", render(config))
+        self._write(self._folder / "nats/users.conf", authorization(config))
 
     def ensure(self, name: str, fresh: str) -> str:
         """What the file says; `fresh`, once it says nothing yet."""
