@@ -25,21 +25,25 @@ from tests.bench.run import NGINX, PEERS, PIECES, Options, Run
 
 
 def main() -> int:
+    """What was measured is kept and shown, also when a later part fails; then the status is 1."""
     wanted = _arguments()
     console = Console()
+    run, status = None, 0
     try:
         require_wrk()
         with tempfile.TemporaryDirectory(prefix="serx-bench-", dir=wanted.dir) as folder:
-            found = asyncio.run(Run(_options(wanted), Path(folder), console).everything())
+            run = Run(_options(wanted), Path(folder), console)
+            asyncio.run(run.everything())
     except (Failure, CallRefused) as failure:
+        status = 1
         console.print(f"[red]{failure}[/]", highlight=False)
         for line in getattr(failure, "evidence", ()):
             console.print(line, style="dim", highlight=False)
-        return 1
-    if wanted.json is not None:
-        results.write(found, wanted.json)
-    show(found, console)
-    return 0
+    if run is not None:
+        if wanted.json is not None:
+            results.write(run.results, wanted.json)
+        show(run.results, console)
+    return status
 
 
 def _options(wanted: argparse.Namespace) -> Options:

@@ -51,7 +51,7 @@ class Run:
             at=datetime.now(UTC), machine=machine.describe(), versions=machine.versions(), repeats=self._pace.repeats
         )
 
-    async def everything(self) -> Results:
+    async def everything(self) -> None:
         wanted = self._options.pieces
         if {"compare", "gateway", "events", "soak"} & set(wanted):
             await self._on_one_stack()
@@ -59,7 +59,6 @@ class Run:
             await self._starts()
         if "growth" in wanted:
             await self._growth()
-        return self.results
 
     async def _on_one_stack(self) -> None:
         wanted = self._options.pieces
