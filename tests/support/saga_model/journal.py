@@ -152,7 +152,7 @@ class Journal(Part):
             started_at=AT,
             finished_at=None,
         )
-        return report_of(row)
+        return report_of(row, [])
 
     def hear(self, fact: Fact) -> bool:
         """Keep what identity says of a client, unless something newer is known."""
