@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest_asyncio
 
 from deploy.proof.relay import Relay
+from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import sent_proposal
 from tests.support.databases import Databases
@@ -38,7 +39,7 @@ async def relay(dsn: str) -> AsyncIterator[Relay]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(dsn: str, relay: Relay, shared_broker: Broker) -> AsyncIterator[Service]:
     behind = dsn.replace(f":{urlsplit(dsn).port}/", f":{relay.port}/")
-    async with running("proposals", behind, shared_broker) as running_service:
+    async with running("proposals", behind, shared_broker, SERX_DATABASE_POOL_SIZE="3") as running_service:
         yield running_service
 
 
@@ -48,16 +49,36 @@ async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[N
         yield players
 
 
-async def sagas(databases: Databases, dsn: str) -> list[str]:
-    """The statuses of all runs, past the relay and past row-level security."""
+async def has_become(databases: Databases, dsn: str, proposal: str, status: str) -> bool:
+    """Whether the proposal has one run, with that status; past the relay and past row-level security."""
     admin = await asyncpg.connect(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}")
     try:
-        return [row["status"] for row in await admin.fetch("select status from sagas")]
+        rows = await admin.fetch("select status from sagas where proposal_id = $1::uuid", proposal)
+        return [row["status"] for row in rows] == [status]
     finally:
         await admin.close()
 
 
-async def is_signed_once(service: Service, staff: Any, proposal: str, neighbours: Neighbours) -> None:
+@asynccontextmanager
+async def lost_answers(relay: Relay) -> AsyncIterator[None]:
+    """The database hears, does what it is told, and nobody hears of it; at the end the connections break."""
+    relay.weather.swallows_answers = True
+    try:
+        yield
+    finally:
+        relay.weather.swallows_answers = False
+        relay.reset()
+
+
+async def sent(service: Service, staff: Actor, neighbours: Neighbours) -> str:
+    """A proposal that can be signed, while every connection has signed before: nothing is left to be prepared."""
+    others = [await sent_proposal(service, staff) for _ in range(8)]
+    await asyncio.gather(*(service.call(staff, "POST", f"/api/proposals/{other}/sign") for other in others))
+    neighbours.heard.clear()
+    return await sent_proposal(service, staff)
+
+
+async def is_signed_once(service: Service, staff: Actor, proposal: str, neighbours: Neighbours) -> None:
     assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Signed"
     assert len({command["saga_id"] for command in neighbours.commands("orders.place")}) == 1
 
@@ -66,23 +87,13 @@ async def test_t1_is_found_again_when_its_answer_was_lost(
     service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
 ):
     staff = actors.admin()
-    proposal = await sent_proposal(service, staff)
-    assert (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).status_code == 404
-    # The proposal is looked at before T1; only what is said from T1 on is to be lost.
-    neighbours.answers["orders.place"] = is_silent
-    lost = asyncio.create_task(_lose_answers_until(relay, lambda: sagas(databases, dsn)))
-    signing = asyncio.create_task(_insist(service, staff, proposal))
-    await lost
-    assert await sagas(databases, dsn) == ["running"]
-    neighbours.answers["orders.place"] = places
-    relay.weather.swallows_answers = False
-    relay.reset()
-    assert await signing in (200, 409)
-
-    async def is_completed() -> bool:
-        return await sagas(databases, dsn) == ["completed"]
-
-    await until(is_completed)
+    proposal = await sent(service, staff, neighbours)
+    async with lost_answers(relay):
+        signing = asyncio.create_task(service.call(staff, "POST", f"/api/proposals/{proposal}/sign"))
+        await until(lambda: has_become(databases, dsn, proposal, "running"))
+        assert neighbours.heard == []  # it does not know yet, so nothing has been sent
+    assert (await signing).status_code == 200
+    assert await has_become(databases, dsn, proposal, "completed")
     await is_signed_once(service, staff, proposal, neighbours)
 
 
@@ -90,19 +101,13 @@ async def test_t3_is_found_done_when_its_answer_was_lost(
     service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
 ):
     staff = actors.admin()
-    proposal = await sent_proposal(service, staff)
+    proposal = await sent(service, staff, neighbours)
     neighbours.answers["orders.place"] = is_silent
-    signing = asyncio.create_task(_insist(service, staff, proposal))
+    signing = asyncio.create_task(service.call(staff, "POST", f"/api/proposals/{proposal}/sign"))
     await neighbours.hears("orders.place")
-    neighbours.answers["orders.place"] = places
-    await neighbours.hears("orders.place", times=2)
-
-    async def is_completed() -> bool:
-        relay.weather.swallows_answers = True
-        return await sagas(databases, dsn) == ["completed"]
-
-    await until(is_completed)
-    relay.weather.swallows_answers = False
-    relay.reset()
-    assert await signing == 200
+    _, command, headers = next(each for each in neighbours.heard if each[0] == "orders.place")
+    async with lost_answers(relay):
+        await neighbours.answer(headers, places(command))
+        await until(lambda: has_become(databases, dsn, proposal, "completed"))
+    assert (await signing).status_code == 200
     await is_signed_once(service, staff, proposal, neighbours)
