@@ -137,5 +137,5 @@ class Storm:
                 continue
             violations = check(evidence, tuple(self._history.lines))
             if not violations or looked_at > SETTLE_SECONDS:
-                return violations, evidence, looked_at
+                return violations, evidence, time.monotonic() - last_fault
             await asyncio.sleep(LOOK_SECONDS)
