@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from tests.bench.peers import signing
-from tests.bench.peers.access import POOL_SIZE, Reader, Reading, writing
+from tests.bench.peers.access import POOL_SIZE, Authorization, Reading, organisation_of, reading, writing
 from tests.bench.peers.answers import EngagementView, OrderView, ProjectView, ProposalView
 from tests.bench.peers.tables import Engagement, Project
 
@@ -50,7 +50,11 @@ async def ready(session: Reading) -> dict[str, int]:
 
 
 @app.post("/api/proposals/{proposal_id}/sign")
-async def sign(proposal_id: UUID, request: Request, org: Reader, user_agent: Annotated[str, Header()] = "") -> Response:
+async def sign(
+    proposal_id: UUID, request: Request, authorization: Authorization, user_agent: Annotated[str, Header()] = ""
+) -> Response:
+    async with reading() as session:  # given back before the steps take theirs: nobody waits for a second one
+        org = await organisation_of(session, authorization)
     signer = (request.client.host if request.client else "", user_agent)
     with SetWorkflowID(str(proposal_id)):
         answer = await sign_flow(str(org), str(proposal_id), signer)
