@@ -6,6 +6,7 @@ import http.client
 import os
 import ssl
 import sys
+from contextlib import closing
 
 TIMEOUT_SECONDS = 8.0
 
@@ -18,8 +19,9 @@ def is_ready(port: int, *, tls: bool) -> bool:
             connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=context)
         else:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        with closing(connection):
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 

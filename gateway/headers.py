@@ -38,7 +38,14 @@ _SPOKEN_FOR: Final = _HOP_BY_HOP | {
 }
 """What the gateway says itself, or keeps to itself."""
 _OURS: Final = (b"serx-", b"x-forwarded-")
-_KEPT: Final = _HOP_BY_HOP | {b"server", b"x-request-id", b"x-content-type-options"}
+_KEPT: Final = _HOP_BY_HOP | {
+    b"server",
+    b"x-request-id",
+    b"x-content-type-options",
+    b"x-frame-options",
+    b"referrer-policy",
+    b"strict-transport-security",
+}
 _BODILESS: Final = frozenset({204, 304})
 _HOST: Final = re.compile(rb"^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$")
 

@@ -47,12 +47,24 @@ class Load:
                 answer = await http.post(await self._gateway(http) + path, headers=headers, **options)
                 if answer.status_code == status:
                     return answer.json()
+                if "still running" in answer.text:  # the first call got through, and was cut off before its answer
+                    return await self._settled(http, path)
                 told = f"{path}: {answer.status_code} {answer.text[:200]}"
             except httpx.TransportError as error:
                 told = f"{path}: {error!r}"
             if attempt == 0:
                 self.repeated += 1
         raise RuntimeError(told)
+
+    async def _settled(self, http: httpx.AsyncClient, path: str) -> dict[str, Any]:
+        """The report of a flow that goes on by itself, once it is through."""
+
+        async def completed() -> dict[str, Any] | None:
+            headers = {"authorization": f"Bearer {self.token}"}
+            report = (await http.get(await self._gateway(http) + path, headers=headers)).json()
+            return report if report.get("status") == "completed" else None
+
+        return await until(completed, within_seconds=READY_SECONDS)
 
     async def _gateway(self, http: httpx.AsyncClient) -> str:
         """The next gateway that says it is ready, as a load balancer would choose it."""

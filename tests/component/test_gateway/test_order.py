@@ -19,6 +19,8 @@ def assert_problem(answer: httpx.Response, status: int, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["referrer-policy"] == "no-referrer"
     body = answer.json()
     assert set(body) == {"type", "title", "status", "detail", "instance"}
     assert (body["status"], body["instance"]) == (status, path)
