@@ -41,6 +41,7 @@ async def compare(
     for part in parts:
         for contender in _of(part, contenders):
             await _load(contender, part, 1, pace.warm_up_seconds, folder)
+            await _load(contender, part, CONCURRENCIES[-1], pace.crowd_seconds, folder)  # opens all connections
         for repeat in range(pace.repeats):
             for concurrency in CONCURRENCIES:
                 for contender in _rotated(_of(part, contenders), repeat):

@@ -124,7 +124,8 @@ def _the(peer: str) -> str:
 
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:
-    return None if ours is None or not theirs else ours / theirs
+    """None also against nothing, or less: within its noise there was no difference to compare with."""
+    return None if ours is None or theirs is None or theirs <= 0 else ours / theirs
 
 
 def _median(values: Iterator[float]) -> float | None:
