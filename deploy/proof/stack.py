@@ -121,7 +121,7 @@ class Stack(Installation):
         }
         if process == "gateway":
             urls = {f"SERX_{name.upper()}_URL": f"http://{HOST}:{door.port}" for name, door in self.doors.items()}
-            return changed | urls | {"SERX_RATE_LIMIT": "0"}
+            return changed | urls | {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": "0"}
         dsn = own["SERX_DATABASE_DSN"].replace(f":{ports['postgres']}", f":{self.database.port}")
         return changed | {"SERX_DATABASE_DSN": dsn}
 

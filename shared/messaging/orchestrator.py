@@ -185,31 +185,32 @@ class Orchestrator(Generic[P]):
             name = step
         chosen = next(each for each in drive.flow.steps if each.name == step)
         command = _command(chosen, drive, is_cancel=is_cancel)
-        envelope = Envelope(
-            id=f"{drive.run.id}.{name}",
-            type=f"{chosen.service}.{command.name}.v1",
-            source=self._process,
-            time=spell_time(clock.now()),
-            traceparent=drive.traceparent_of(name, f"{chosen.service}.{command.name}"),
-            key=f"{drive.run.id}.{name}",
-            reply_to=topology.reply_subject(self._replica, drive.run.id, name),
-            request_id=telemetry.request_id.get(),
-        )
+        envelope = self._envelope(drive, name, f"{chosen.service}.{command.name}")
         # The attempt is in the message id: the stream would swallow a re-send under the same one.
-        attempt = (
-            f"{drive.run.attempt}-{drive.resends}-{self._replica}" if not without("attempt_in_message_id") else "1"
-        )
-        subject = topology.command_subject(chosen.service, command.name)
+        attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
+        if without("attempt_in_message_id"):
+            attempt = "1"
+        subject, body = topology.command_subject(chosen.service, command.name), msgspec.json.encode(command.body)
         try:
-            await self._bus.say(
-                subject, msgspec.json.encode(command.body), envelope.headers(f"{envelope.id}.{attempt}")
-            )
+            await self._bus.say(subject, body, envelope.headers(f"{envelope.id}.{attempt}"))
         except BrokerAway as error:
             drive.sent.discard(name)
             _log.info("command not sent; it will be", subject=subject, cause=str(error))
         else:
             metrics.command_sent(f"{chosen.service}.{command.name}")()
         failpoint(f"{self._process}.after_send.{step}")
+
+    def _envelope(self, drive: Drive[P], name: str, command: str) -> Envelope:
+        return Envelope(
+            id=f"{drive.run.id}.{name}",
+            type=f"{command}.v1",
+            source=self._process,
+            time=spell_time(clock.now()),
+            traceparent=drive.traceparent_of(name, command),
+            key=f"{drive.run.id}.{name}",
+            reply_to=topology.reply_subject(self._replica, drive.run.id, name),
+            request_id=telemetry.request_id.get(),
+        )
 
     async def _finished(self, drive: Drive[P], outcome: Outcome | None) -> None:
         """Tell whoever waits, here and at other replicas. None: another driver was first; the row says how."""

@@ -363,7 +363,16 @@ async def test_of_a_signature_and_an_end_that_race_exactly_one_happens(
     ("method", "action", "done", "lost"), [("DELETE", "", 204, 404), ("POST", "/reject", 200, 409)]
 )
 async def test_a_signature_that_waits_behind_an_end_finds_it(
-    service: Service, databases: Databases, database: Database, dsn: str, staff: Actor, method, action, done, lost
+    service: Service,
+    databases: Databases,
+    database: Database,
+    dsn: str,
+    staff: Actor,
+    neighbours: Neighbours,
+    method,
+    action,
+    done,
+    lost,
 ):
     proposal = await sent_proposal(service, staff)
     async with database.transaction(staff.org_id) as tx:
