@@ -131,8 +131,7 @@ async def test_any_single_process_is_killed_during_fifty_signatures(installation
     pid = installation.kill(victim)
     await asyncio.gather(*signing)
     await installation.replaced(victim, pid)
-    for proposal in proposals:
-        await has_exactly_one_of_everything(installation, await installation.signed(proposal))
+    await has_exactly_one_of_everything(installation, *[await installation.signed(each) for each in proposals])
     await nothing_is_left_open(installation)
 
 
@@ -146,6 +145,5 @@ async def test_the_broker_is_killed_and_comes_back_with_an_empty_store(installat
         shutil.rmtree(installation.folder / "nats" / "jetstream")
     await asyncio.gather(*signing)
     await installation.replaced("nats", pid)
-    for proposal in proposals:
-        await has_exactly_one_of_everything(installation, await installation.signed(proposal))
+    await has_exactly_one_of_everything(installation, *[await installation.signed(each) for each in proposals])
     await nothing_is_left_open(installation)

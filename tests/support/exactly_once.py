@@ -20,18 +20,19 @@ async def evidence_of(installation: Installation) -> Evidence:
     return await gather({name: f"{place}/serx_{name}" for name in SERVICES}, services["nats"]["url"])
 
 
-async def has_exactly_one_of_everything(installation: Installation, proposal: dict[str, Any]) -> None:
-    """Asserts it of one Signed proposal, from the owners' tables and from the API."""
+async def has_exactly_one_of_everything(installation: Installation, *proposals: dict[str, Any]) -> None:
+    """Asserts it of each of these Signed proposals, from the owners' tables and from the API."""
     evidence = await evidence_of(installation)
-    (mine,) = (each for each in evidence.proposals if str(each.id) == proposal["id"])
-    assert list(signed_has_one_of_each(evidence, of=mine)) == []
-    assert (str(mine.engagement_id), str(mine.order_id), str(mine.total)) == (
-        proposal["converted_engagement_id"],
-        proposal["converted_order_id"],
-        proposal["total"],
-    )
-    engagement = await installation.call("GET", f"/api/engagements/{proposal['converted_engagement_id']}")
-    assert [project["name"] for project in engagement.json()["projects"]] == mine.item_names
+    for proposal in proposals:
+        (mine,) = (each for each in evidence.proposals if str(each.id) == proposal["id"])
+        assert list(signed_has_one_of_each(evidence, of=mine)) == []
+        assert (str(mine.engagement_id), str(mine.order_id), str(mine.total)) == (
+            proposal["converted_engagement_id"],
+            proposal["converted_order_id"],
+            proposal["total"],
+        )
+        engagement = await installation.call("GET", f"/api/engagements/{proposal['converted_engagement_id']}")
+        assert [project["name"] for project in engagement.json()["projects"]] == mine.item_names
 
 
 async def nothing_is_left_open(installation: Installation, *, acks: bool = True) -> None:
