@@ -12,7 +12,7 @@ from tests.support.builders import proposal_body
 from tests.support.exactly_once import has_exactly_one_of_everything, nothing_is_left_open
 from tests.support.installation import Installation
 
-MISSING = str(new_id())
+MISSING = "019a0000-0000-7000-8000-000000000000"
 
 
 async def test_everything_that_the_answer_names_reads_back_at_once_and_the_same(installation: Installation):
