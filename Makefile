@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 DATA_DIR ?= .serx
 PORT ?= 8000
+TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -33,8 +34,8 @@ check: install ## Format, lint, types, walls
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-test: install ## Run every test, on real PostgreSQL and NATS
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: install ## Run every test, on real PostgreSQL and NATS, TEST_JOBS files side by side
+	$(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
 bench: install $(BENCH_VENV)/installed ## Measure us beside our peers (half an hour; BENCH_ARGS=--quick to try)
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)

@@ -109,6 +109,7 @@ class NumberSchema(OpenAPISchemaPlugin):
         reference = schema_creator.for_enum_field(field_definition)
         schema = schema_creator.schema_registry.get_schema_for_field_definition(field_definition)
         schema.description = f"{spelled_out(field_definition.annotation)}."
+        schema.default = None  # one field's, and the component is for all of them
         return cast(
             "Schema", reference
         )  # Litestar takes a reference too, though the plugin's signature does not say so
