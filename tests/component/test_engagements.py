@@ -291,6 +291,18 @@ async def test_a_create_waits_for_a_cancel_that_is_under_way_and_is_barred(
     assert (await counted(database, staff.org_id))["engagements"] == 0
 
 
+async def test_two_signatures_of_one_client_do_not_wait_for_each_other(
+    orchestrator: Orchestrator, database: Database, staff: Actor
+):
+    client = client_state(staff.org_id)
+    await opens(orchestrator, open_engagement(staff.org_id, client=client))
+    command = open_engagement(staff.org_id, client=client)
+    async with database.transaction(staff.org_id) as tx:
+        await opening.open_engagement(tx, command, Delivery(new_id(), key_of(command)))
+        assert (await opens(orchestrator, open_engagement(staff.org_id, client=client))).outcome == "done"
+    assert (await counted(database, staff.org_id))["engagements"] == 3
+
+
 async def test_after_a_cancel_another_saga_signs_the_same_proposal(
     service: Service, orchestrator: Orchestrator, staff: Actor
 ):

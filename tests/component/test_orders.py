@@ -223,6 +223,18 @@ async def test_a_create_waits_for_a_cancel_that_is_under_way_and_is_barred(
     assert (await counted(database, staff.org_id))[0] == 0
 
 
+async def test_two_signatures_of_one_client_do_not_wait_for_each_other(
+    orchestrator: Orchestrator, database: Database, staff: Actor
+):
+    client = client_state(staff.org_id)
+    await places(orchestrator, place_order(staff.org_id, client=client))
+    command = place_order(staff.org_id, client=client)
+    async with database.transaction(staff.org_id) as tx:
+        await placing.place_order(tx, command, Delivery(new_id(), key_of(command)))
+        assert (await places(orchestrator, place_order(staff.org_id, client=client))).outcome == "done"
+    assert (await counted(database, staff.org_id))[0] == 3
+
+
 async def test_after_a_cancel_another_saga_signs_the_same_proposal(
     service: Service, orchestrator: Orchestrator, staff: Actor
 ):

@@ -16,8 +16,8 @@ from shared.messaging.outbox import Event
 
 # The stored function of that name (see the migrations): one round trip, committed when it returns.
 OPEN = """
-select reply, is_opened from open_engagement($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-  $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
+select reply, is_opened from open_engagement_beside_others($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+  $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the open that `inbox.bar` has waited for
 # committed.

@@ -36,7 +36,7 @@ select exists (select from templates where org_id = $1 and id = $2 and version >
 # The lock of every create: a client who is being closed is either seen here, or the engagement is counted there.
 LOCK_OPEN_CLIENT = """
 select id, name_f, name_l, email, is_closed or is_deleted as is_gone from clients where org_id = $1 and id = $2
-for update
+for share
 """
 GET_TEMPLATE = """
 select id, name from templates where org_id = $1 and id = $2 and version > 0 and not is_deleted

@@ -49,7 +49,7 @@ and not exists (select from engagements where org_id = $1 and id = named.id and 
 # Every create holds this lock; whoever closes a client waits for it, and then counts.
 LOCK_CLIENT = """
 select id, name_f, name_l, email, company, phone from clients
-where org_id = $1 and id = $2 and not is_closed and not is_deleted for update
+where org_id = $1 and id = $2 and not is_closed and not is_deleted for share
 """
 TEMPLATE = """
 select name, price, currency from templates where org_id = $1 and id = $2 and not is_deleted
