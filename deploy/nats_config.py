@@ -20,6 +20,8 @@ from shared.messaging.topology import PROCESSES, Permissions, permissions
 
 OPERATOR = "serx"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+MAX_STORE_BYTES = 1024**4
+"""More than the disk has: only the disk is the limit."""
 
 
 class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,8 @@ def render(server: NatsServer) -> str:
             f"  store_dir: {_text(str(server.store_dir))}",
             "  # A PubAck means that the message is on the disk, not only in a cache of the system's.",
             "  sync_interval: always",
+            "  # Else it takes the room that is free at its start: none, for good, if it starts on a full disk.",
+            f"  max_file_store: {MAX_STORE_BYTES}",
             "}",
             authorization(server),
         ]
