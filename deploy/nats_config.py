@@ -1,7 +1,8 @@
 """The NATS server's configuration, rendered from the topology; every way of running NATS uses this one.
 
 One user per process, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
-who may say and hear only what the topology gives it; and one operator, by password, who may do everything.
+who may say and hear only what the topology gives it; one per listener, who may ask its own consumer; and one operator,
+by password, who may do everything.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import PurePath
 import msgspec
 import nkeys
 
+from shared.messaging.listeners import Listener, listener_permissions
 from shared.messaging.topology import PROCESSES, Permissions, permissions
 
 OPERATOR = "serx"
@@ -34,6 +36,8 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     server_name: str = "serx"
     monitor_port: int | None = None
     max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    listeners: Mapping[Listener, str] = msgspec.field(default_factory=dict[Listener, str])
+    """With the public nkey of each."""
     certificate: Certificate | None = None
     """For TLS; without it the connections are as private as the network."""
 
@@ -74,6 +78,7 @@ def authorization(server: NatsServer) -> str:
     """
     users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
     users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
+    users += [_user(each.user, key, listener_permissions(each)) for each, key in server.listeners.items()]
     return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from shared import clock, telemetry
+from shared.contracts.events import spelled
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.failpoints import without
 from shared.ids import new_id
@@ -68,7 +69,13 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def event(event_id: UUID, subject: str, type: str, body: msgspec.Struct) -> Event:
-    """An event about to be written, in the trace that is under way."""
+    """An event about to be written, in the trace that is under way.
+
+    Raises KeyError for a type that the catalogue does not have, TypeError for another body than it says: what listeners
+    read in docs/asyncapi.json is what is told.
+    """
+    if not isinstance(body, spelled(type).body):
+        raise TypeError(f"{type} does not carry a {body.__class__.__name__}")
     return Event(event_id, subject, type, msgspec.json.encode(body), telemetry.traceparent.get())
 
 
