@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -36,6 +37,8 @@ class Owners:
         self._known: dict[tuple[str, str, str], msgspec.Struct] = {}
         self._subscriptions: list[Subscription] = []
         self.asked: list[tuple[str, UUID]] = []
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
 
     def client(self, org: UUID, **changes: Any) -> ClientState:
         """A client whom identity knows, and this service does not yet."""
@@ -91,9 +94,19 @@ class Owners:
         finally:
             await self.come()
 
+    @asynccontextmanager
+    async def thinking(self):
+        """They hear questions, and answer none until the block is left."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
+
     async def _answer(self, message: Msg) -> None:
         asked = msgspec.json.decode(message.data)
         self.asked.append((message.subject, UUID(asked["id"])))
+        await self._may_answer.wait()
         await message.respond(msgspec.json.encode(self._known.get((message.subject, asked["org_id"], asked["id"]))))
 
 

@@ -361,6 +361,18 @@ async def test_the_same_key_opens_one_engagement(desk: Desk):
     assert len(await desk.ids("engagements")) == 1
 
 
+async def test_a_request_that_another_one_under_its_key_overtook_is_not_given_that_ones_answer(desk: Desk):
+    client, proposal = (await desk.engagement())["client_id"], desk.owners.proposal(desk.org).id
+    async with desk.owners.thinking():
+        body = {"client_id": client, "proposal_id": str(proposal)}
+        slow = asyncio.create_task(desk.call("POST", "engagements", body, idempotency_key="one"))
+        await until(lambda: desk.owners.times_asked(proposal) == 1)
+        quick = await desk.call("POST", "engagements", {"client_id": client}, idempotency_key="one")
+    overtaken = await slow
+    assert (quick.status_code, overtaken.status_code) == (201, 422)
+    assert len(await desk.ids("engagements")) == 2
+
+
 async def test_an_unknown_client_is_kept_as_the_keys_answer(desk: Desk):
     client = new_id()
     first = await desk.call("POST", "engagements", {"client_id": str(client)}, idempotency_key="k")
