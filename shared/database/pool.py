@@ -79,8 +79,9 @@ class Database:
     async def single(self) -> AsyncIterator[Single]:
         """One statement that is a transaction by itself, in one round trip.
 
-        It calls a stored function that names its organisation to row-level security. Raises DatabaseAway, and
-        CommitUnknown when the connection broke while the statement was under way.
+        It names its organisation to row-level security: it calls a stored function that does, or is one that
+        `shared.database.listing` made. Raises DatabaseAway, and CommitUnknown when the connection broke while the
+        statement was under way.
         """
         connections, connection = await self._take()
         tx = Single(connection)

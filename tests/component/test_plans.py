@@ -29,12 +29,10 @@ Statement = tuple[str, str, tuple[str, ...]]
 
 
 def listed(store: Any, name: str, *filters: tuple[str, ...], also: tuple[str, ...] = ()) -> Iterator[Statement]:
-    """The count and every order of a list, with no filter and with each; `also` are arguments that it always has."""
+    """Every order of a list, counted, with no filter and with each; `also` are arguments that it always has."""
     for chosen in product(*filters):
-        arguments = (ORG, *chosen, *also)
-        yield f"count of {name} {chosen}", store.COUNT, arguments
-        for order, sql in store.LIST.items():
-            yield f"{name} by {' '.join(order)} {chosen}", sql, (*arguments, *PAGE)
+        for order, sql in store.PAGE.items():
+            yield f"{name} by {' '.join(order)} {chosen}", sql, (ORG, *chosen, *also, *PAGE)
 
 
 def of_conversations() -> Iterator[Statement]:
@@ -43,18 +41,14 @@ def of_conversations() -> Iterator[Statement]:
         inboxes = [
             (ORG, me, status, project, engagement) for project, engagement in ((NULL, NULL), (ID, NULL), (NULL, ID))
         ]
-        yield f"count of a project {reader}", conversations.COUNT_OF_PROJECT[reader], (ORG, me, status, ID)
-        for arguments in inboxes:
-            yield f"count of the inbox {arguments}", conversations.COUNT_OF_INBOX[reader], arguments
-        for (whose, *order), sql in conversations.LIST_OF_PROJECT.items():
+        for (whose, *order), sql in conversations.PAGE_OF_PROJECT.items():
             if whose == reader:
                 yield f"of a project by {order} {reader}", sql, (ORG, me, status, ID, *PAGE)
-        for (whose, *order), sql in conversations.LIST_OF_INBOX.items():
+        for (whose, *order), sql in conversations.PAGE_OF_INBOX.items():
             if whose == reader:
                 yield from ((f"inbox by {order} {arguments}", sql, (*arguments, *PAGE)) for arguments in inboxes)
     for shows_internal in ("true", "false"):
-        yield "count of messages", messages.COUNT, (ORG, ID, shows_internal)
-        yield "messages", messages.LIST, (ORG, ID, shows_internal, *PAGE)
+        yield "messages", messages.PAGE, (ORG, ID, shows_internal, *PAGE)
     yield from (("of an engagement", conversations.OF_ENGAGEMENT, (ORG, me, ID)) for me in (NULL, ID))
 
 

@@ -13,7 +13,7 @@ import msgspec
 from services.conversations.model import Conversation, ConversationStatus, Summary
 from services.conversations.store import messages
 from shared.database import Tx
-from shared.database.listing import in_each_order
+from shared.database.listing import by_itself, in_each_order, with_total
 
 STAFF, CLIENT = "staff", "client"
 READERS = (STAFF, CLIENT)
@@ -89,6 +89,7 @@ where {THERE} and {MINE[reader]} and {FILTERED} and {OF_PROJECT} {{order}} limit
         nullable=("subject", "last_message_at"),
     ).items()
 }
+PAGE_OF_PROJECT = {key: with_total(COUNT_OF_PROJECT[key[0]], select) for key, select in LIST_OF_PROJECT.items()}
 # The newest message is looked for once the page is known, for its rows only.
 LIST_OF_INBOX = {
     (reader, *order): sql
@@ -111,15 +112,16 @@ from (
         nullable=("subject", "last_message_at"),
     ).items()
 }
+PAGE_OF_INBOX = {key: with_total(COUNT_OF_INBOX[key[0]], select) for key, select in LIST_OF_INBOX.items()}
 # `$2` is the client who asks: they see their own, and neither count nor time of an internal message.
-OF_ENGAGEMENT = """
+OF_ENGAGEMENT = by_itself("""
 select c.id, c.project_id, c.subject, c.status,
   case when $2::uuid is null then c.message_count else c.public_message_count end as message_count,
   case when $2::uuid is null then c.last_message_at else c.last_public_message_at end as last_message_at
 from projects p join conversations c on c.org_id = p.org_id and c.project_id = p.id
 where p.org_id = $1 and p.engagement_id = $3 and not p.is_deleted and ($2::uuid is null or p.client_id = $2)
 order by last_message_at desc nulls last, c.id
-"""
+""")
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,8 +183,7 @@ async def page_of_project(
     """One page of the conversations of `filters.project_id`, without messages, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id)
-    total = await tx.value(COUNT_OF_PROJECT[reader], *arguments)
-    return await tx.rows(Conversation, LIST_OF_PROJECT[reader, *order], *arguments, limit, offset), total
+    return await tx.page(Conversation, PAGE_OF_PROJECT[reader, *order], *arguments, limit, offset)
 
 
 async def page_of_inbox(
@@ -191,8 +192,7 @@ async def page_of_inbox(
     """One page over all projects, each with its newest message that is not internal, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id, filters.engagement_id)
-    total = await tx.value(COUNT_OF_INBOX[reader], *arguments)
-    return await tx.rows(Conversation, LIST_OF_INBOX[reader, *order], *arguments, limit, offset), total
+    return await tx.page(Conversation, PAGE_OF_INBOX[reader, *order], *arguments, limit, offset)
 
 
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> list[Summary]:

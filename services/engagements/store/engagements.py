@@ -10,13 +10,14 @@ import msgspec
 from services.engagements.model import Client, Engagement, EngagementStatus
 from shared.contracts.engagements import EngagementState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 
 COLUMNS = """
 e.id, e.org_id, e.version, e.client_id, c.name_f, c.name_l, c.email, e.proposal_id, e.name, e.status, e.created_at,
 e.updated_at, e.closed_at
 """
-JOINED = "engagements e join clients c on c.org_id = e.org_id and c.id = e.client_id"
+CLIENTS = "join clients c on c.org_id = e.org_id and c.id = e.client_id"
+JOINED = f"engagements e {CLIENTS}"
 # A client sees their own.
 READABLE = "e.org_id = $1 and e.cancelled_at is null and ($2::uuid is null or e.client_id = $2)"
 GET = f"""
@@ -44,9 +45,12 @@ FILTERED = f"{READABLE} and ($3::smallint is null or e.status = $3) and ($4::uui
 COUNT = f"""
 select count(*) from engagements e where {FILTERED}
 """
+# Clients are looked for once the page is known, for its rows only.
 LIST = in_each_order(
     f"""
-select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $5 offset $6
+select {COLUMNS} from (
+  select e.* from engagements e where {FILTERED} {{order}} limit $5 offset $6
+) e {CLIENTS} {{order}}
 """,
     {
         "id": "e.id",
@@ -56,6 +60,7 @@ select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $5 offset $6
         "updated_at": "e.updated_at",
     },
 )
+PAGE = paged(COUNT, LIST)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -154,6 +159,5 @@ async def page(
 ) -> tuple[list[Engagement], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id)
-    total = await tx.value(COUNT, *arguments)
-    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[order], *arguments, limit, offset)
     return [row.engagement() for row in rows], total

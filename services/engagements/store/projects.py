@@ -10,24 +10,25 @@ import msgspec
 from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
 from shared.contracts.engagements import ProjectState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, by_itself, in_each_order, paged
 
 COLUMNS = """
 p.id, p.org_id, p.version, p.engagement_id, e.name as engagement_name, e.client_id, e.status as engagement_status,
 p.name, p.description, p.status, p.phase, p.service_id, t.name as service_name, p.created_at, p.updated_at,
 p.completed_at
 """
-JOINED = """
-projects p join engagements e on e.org_id = p.org_id and e.id = p.engagement_id
+REFERRED = """
+join engagements e on e.org_id = p.org_id and e.id = p.engagement_id
 left join templates t on t.org_id = p.org_id and t.id = p.service_id
 """
+JOINED = f"projects p {REFERRED}"
 # A client sees their own.
 READABLE = """
 p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and ($2::uuid is null or p.client_id = $2)
 """
-GET = f"""
+GET = by_itself(f"""
 select {COLUMNS} from {JOINED} where {READABLE} and p.id = $3
-"""
+""")
 LOCK = f"""
 select {COLUMNS} from {JOINED}
 where p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and p.id = $2 for update of p
@@ -64,9 +65,12 @@ and ($5::uuid is null or p.engagement_id = $5)
 COUNT = f"""
 select count(*) from projects p where {FILTERED}
 """
+# What a project refers to is looked for once the page is known, for its rows only.
 LIST = in_each_order(
     f"""
-select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $6 offset $7
+select {COLUMNS} from (
+  select p.* from projects p where {FILTERED} {{order}} limit $6 offset $7
+) p {REFERRED} {{order}}
 """,
     {
         "id": "p.id",
@@ -77,6 +81,7 @@ select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $6 offset $7
         "updated_at": "p.updated_at",
     },
 )
+PAGE = paged(COUNT, LIST)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -196,6 +201,5 @@ async def page(
 ) -> tuple[list[Project], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.phase, filters.engagement_id)
-    total = await tx.value(COUNT, *arguments)
-    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[order], *arguments, limit, offset)
     return [row.project() for row in rows], total

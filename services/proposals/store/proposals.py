@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus
 from shared.database import DatabaseBusy, Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 
 COLUMNS = """
 id, org_id, version, client_email, client_name_f, client_name_l, client_company, status, currency, notes, total,
@@ -92,6 +92,7 @@ select {COLUMNS} from proposals where {FILTERED} {{order}} limit $6 offset $7
     },
     nullable=("sent_at", "signed_at"),
 )
+PAGE = paged(COUNT, LIST)
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,8 +181,7 @@ async def page(
     """One page without items, and how many there are in all."""
     email = filters.client_email.lower() if filters.client_email is not None else None
     arguments = (org, filters.only_sent_to, filters.status, email, at)
-    total = await tx.value(COUNT, *arguments)
-    return await tx.rows(Proposal, LIST[order], *arguments, limit, offset), total
+    return await tx.page(Proposal, PAGE[order], *arguments, limit, offset)
 
 
 async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:

@@ -8,7 +8,7 @@ import msgspec
 
 from services.proposals.model.templates import Recurring, Template
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 
 COLUMNS = """
 id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order, metadata,
@@ -58,6 +58,7 @@ select {COLUMNS} from templates where {FILTERED} {{order}} limit $4 offset $5
         "created_at": "created_at",
     },
 )
+PAGE = paged(COUNT, LIST)
 THERE = """
 select id from templates where org_id = $1 and id = any($2::uuid[]) and deleted_at is null
 """
@@ -138,8 +139,7 @@ async def page(
 ) -> tuple[list[Template], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.is_public, filters.recurring)
-    total = await tx.value(COUNT, *arguments)
-    return await tx.rows(Template, LIST[order], *arguments, limit, offset), total
+    return await tx.page(Template, PAGE[order], *arguments, limit, offset)
 
 
 async def there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:
