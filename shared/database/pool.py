@@ -132,6 +132,9 @@ class Database:
             server_settings={
                 "application_name": self._name,
                 "timezone": "UTC",
+                # Each statement of ours has one plan that is right for all values (see `listing`); to plan for the
+                # values at hand each time took 0.6 ms of the 1 ms that a page of a list costs the server.
+                "plan_cache_mode": "force_generic_plan",
                 "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
                 "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",

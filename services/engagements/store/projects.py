@@ -10,7 +10,7 @@ import msgspec
 from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
 from shared.contracts.engagements import ProjectState
 from shared.database import Tx
-from shared.database.listing import Order, by_itself, in_each_order, paged
+from shared.database.listing import Filter, Order, by_itself, choice, in_each_choice_and_order
 
 COLUMNS = """
 p.id, p.org_id, p.version, p.engagement_id, e.name as engagement_name, e.client_id, e.status as engagement_status,
@@ -58,20 +58,23 @@ select {COLUMNS} from {JOINED}
 where p.org_id = $1 and p.engagement_id = $2 and p.deleted_at is null and p.cancelled_at is null
 order by p.created_at, p.id
 """
-FILTERED = f"""
-{READABLE} and ($3::smallint is null or p.status = $3) and ($4::smallint is null or p.phase = $4)
-and ($5::uuid is null or p.engagement_id = $5)
-"""
-COUNT = f"""
-select count(*) from projects p where {FILTERED}
-"""
+FILTERED = "p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and {where}"
 # What a project refers to is looked for once the page is known, for its rows only.
-LIST = in_each_order(
+PAGE = in_each_choice_and_order(
+    f"""
+select count(*) from projects p where {FILTERED}
+""",
     f"""
 select {COLUMNS} from (
   select p.* from projects p where {FILTERED} {{order}} limit $6 offset $7
 ) p {REFERRED} {{order}}
 """,
+    {
+        "only_of": Filter("p.client_id = $2", "$2::uuid is null"),
+        "status": Filter("p.status = $3", "$3::smallint is null"),
+        "phase": Filter("p.phase = $4", "$4::smallint is null"),
+        "engagement_id": Filter("p.engagement_id = $5", "$5::uuid is null"),
+    },
     {
         "id": "p.id",
         "name": "p.name",
@@ -81,7 +84,6 @@ select {COLUMNS} from (
         "updated_at": "p.updated_at",
     },
 )
-PAGE = paged(COUNT, LIST)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -201,5 +203,5 @@ async def page(
 ) -> tuple[list[Project], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.phase, filters.engagement_id)
-    rows, total = await tx.page(_Row, PAGE[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
     return [row.project() for row in rows], total

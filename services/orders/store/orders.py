@@ -12,8 +12,8 @@ import msgspec
 from services.orders.model import Client, Employee, Order, OrderStatus
 from services.orders.store.employees import ON_ORDER
 from shared.database import Tx, UniqueViolated
+from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order
 from shared.database.listing import Order as SortOrder
-from shared.database.listing import by_itself, in_each_order, paged
 
 COLUMNS = f"""
 o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.engagement_id,
@@ -53,23 +53,25 @@ update orders set deleted_at = $4, updated_at = $4, version = $3 where org_id = 
 COUNT_OF_CLIENT = """
 select count(*) from orders where org_id = $1 and client_id = $2 and deleted_at is null and cancelled_at is null
 """
-FILTERED = f"""
-{READABLE} and ($3::smallint is null or o.status = $3) and ($4::uuid is null or o.client_id = $4)
-and ($5::uuid is null or o.engagement_id = $5)
-"""
-COUNT = f"""
-select count(*) from orders o where {FILTERED}
-"""
+FILTERED = "o.org_id = $1 and o.deleted_at is null and o.cancelled_at is null and {where}"
 # Clients are looked for once the page is known, for its rows only.
-LIST = in_each_order(
+PAGE = in_each_choice_and_order(
+    f"""
+select count(*) from orders o where {FILTERED}
+""",
     f"""
 select {COLUMNS} from (
   select o.* from orders o where {FILTERED} {{order}} limit $6 offset $7
 ) o {CLIENTS} {{order}}
 """,
+    {
+        "only_of": Filter("o.client_id = $2", "$2::uuid is null"),
+        "status": Filter("o.status = $3", "$3::smallint is null"),
+        "client_id": Filter("o.client_id = $4", "$4::uuid is null"),
+        "engagement_id": Filter("o.engagement_id = $5", "$5::uuid is null"),
+    },
     {"id": "o.id", "number": "o.number", "status": "o.status", "price": "o.price", "created_at": "o.created_at"},
 )
-PAGE = paged(COUNT, LIST)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -170,5 +172,5 @@ async def page(
 ) -> tuple[list[Order], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id, filters.engagement_id)
-    rows, total = await tx.page(_Row, PAGE[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
     return [row.order() for row in rows], total
