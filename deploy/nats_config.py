@@ -1,7 +1,8 @@
 """The NATS server's configuration, rendered from the topology; every way of running NATS uses this one.
 
 One user per process, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
-who may say and hear only what the topology gives it; and one operator, by password, who may do everything.
+who may say and hear only what the topology gives it; one per listener, who may ask its own consumer; and one operator,
+by password, who may do everything.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pathlib import PurePath
 import msgspec
 import nkeys
 
+from shared.messaging.listeners import Listener, listener_permissions
 from shared.messaging.topology import PROCESSES, Permissions, permissions
 
 OPERATOR = "serx"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+MAX_STORE_BYTES = 1024**4
+"""More than the disk has: only the disk is the limit."""
 
 
 class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,8 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     server_name: str = "serx"
     monitor_port: int | None = None
     max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    listeners: Mapping[Listener, str] = msgspec.field(default_factory=dict[Listener, str])
+    """With the public nkey of each."""
     certificate: Certificate | None = None
     """For TLS; without it the connections are as private as the network."""
 
@@ -57,6 +63,8 @@ def render(server: NatsServer) -> str:
             f"  store_dir: {_text(str(server.store_dir))}",
             "  # A PubAck means that the message is on the disk, not only in a cache of the system's.",
             "  sync_interval: always",
+            "  # Else it takes the room that is free at its start: none, for good, if it starts on a full disk.",
+            f"  max_file_store: {MAX_STORE_BYTES}",
             "}",
             authorization(server),
         ]
@@ -70,6 +78,7 @@ def authorization(server: NatsServer) -> str:
     """
     users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
     users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
+    users += [_user(each.user, key, listener_permissions(each)) for each, key in server.listeners.items()]
     return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
 
 

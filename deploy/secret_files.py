@@ -6,6 +6,7 @@ process finds what is another's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated
@@ -17,6 +18,7 @@ from deploy.failure import Failure
 from deploy.nats_config import OPERATOR, NatsServer, authorization, new_seed, public_key, render
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
 from shared.messaging.bus import login_in
+from shared.messaging.listeners import Listener, read_listener, spell
 from shared.messaging.topology import PROCESSES, SERVICES
 
 ADMINISTRATION = "administration"
@@ -37,6 +39,7 @@ def make_secrets(
     postgres: str = "postgres:5432",
     nats: str = "nats:4222",
     nats_store: str = "/data",
+    listener: Annotated[list[str] | None, Parameter(negative="")] = None,
     readable: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make the secrets of an installation: those that are there stay as they are.
@@ -53,12 +56,18 @@ def make_secrets(
         Host and port of NATS, as the processes see it.
     nats_store
         Where NATS keeps its streams.
+    listener
+        A service of yours that is to hear events, as `billing=proposal.signed,order.*`; can be given several times. It
+        stays one until its line is taken out of administration/listeners. Then `serx listeners` makes its consumer.
     readable
         Let every user read them, for folders that nobody else can reach, such as a container's volumes.
     """
     places = Places(postgres=postgres, nats=nats, nats_store=nats_store)
     try:
-        made = _Files(folder, mode=0o444 if readable else 0o400).ensure_all(places)
+        wanted = [read_listener(each) for each in listener or ()]
+        made = _Files(folder, mode=0o444 if readable else 0o400).ensure_all(places, wanted)
+    except ValueError as error:
+        raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"The secrets could not be written to {folder} ({error}).") from error
     print(f"{made} secrets made in {folder}." if made else f"All secrets are in {folder}.")
@@ -70,7 +79,7 @@ class _Files:
         self._mode = mode
         self._made = 0
 
-    def ensure_all(self, places: Places) -> int:
+    def ensure_all(self, places: Places, wanted: Sequence[Listener]) -> int:
         """Make what is missing; says how many files."""
         admin = self.ensure("postgres/password", token_urlsafe(32))
         admin_dsn = login_dsn(f"postgresql://{places.postgres}", user="postgres", password=admin, database="postgres")
@@ -78,7 +87,7 @@ class _Files:
         for service in SERVICES:
             self._ensure_service(service, admin_dsn)
         self.ensure("identity/session_keys", token_urlsafe(32))
-        self._ensure_broker(places)
+        self._ensure_broker(places, self._listeners(wanted))
         return self._made
 
     def _ensure_service(self, service: str, admin_dsn: str) -> None:
@@ -91,7 +100,21 @@ class _Files:
         key = self.ensure(f"{service}/internal_keys", token_urlsafe(32))
         self.ensure(f"gateway/{service}_key", key.partition(",")[0])
 
-    def _ensure_broker(self, places: Places) -> None:
+    def _listeners(self, wanted: Sequence[Listener]) -> list[Listener]:
+        """Those that were there and those that are wanted, who are written down for `serx listeners`."""
+        path = self._folder / ADMINISTRATION / "listeners"
+        known = path.read_text(encoding="utf-8").split() if path.exists() else []
+        all_of_them = {each.name: each for each in (*map(read_listener, known), *wanted)}
+        if all_of_them or known:
+            self._write(path, spell(all_of_them.values()) + "\n")
+        return list(all_of_them.values())
+
+    def _listener_url(self, listener: Listener, places: Places) -> str:
+        """Kept with the administration too: a listener's own folder is somebody else's volume."""
+        url = self.ensure(f"{ADMINISTRATION}/{listener.user}_nats_url", f"nats://{new_seed()}@{places.nats}")
+        return self.ensure(f"{listener.user}/nats_url", url)
+
+    def _ensure_broker(self, places: Places, listeners: Sequence[Listener]) -> None:
         operator = self.ensure(f"{ADMINISTRATION}/nats_url", f"nats://{OPERATOR}:{token_urlsafe(32)}@{places.nats}")
         urls = {name: self.ensure(f"{name}/nats_url", f"nats://{new_seed()}@{places.nats}") for name in PROCESSES}
         config = NatsServer(
@@ -100,7 +123,8 @@ class _Files:
             monitor_port=8222,
             store_dir=Path(places.nats_store),
             operator_password=operator.partition("@")[0].rpartition(":")[2],
-            public_keys={name: public_key(login_in(url)[1] or "") for name, url in urls.items()},
+            public_keys={name: _public(url) for name, url in urls.items()},
+            listeners={each: _public(self._listener_url(each, places)) for each in listeners},
         )
         # Written anew each time: who may say what comes from the code.
         self._write(self._folder / "nats/nats.conf", render(config))
@@ -124,3 +148,8 @@ class _Files:
         fresh.write_text(text, encoding="utf-8")
         fresh.chmod(self._mode)
         fresh.replace(path)
+
+
+def _public(url: str) -> str:
+    """The public half of the nkey in a URL."""
+    return public_key(login_in(url)[1] or "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from shared.failpoints import clock_error
+
 
 def now() -> datetime:
     """The current time in UTC, to the microsecond that PostgreSQL keeps."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + clock_error()

@@ -6,6 +6,8 @@ itself), `raise` (FailpointError) or `freeze:SECONDS` (the whole process stands 
 armed the point can wait for the hit and prove that it happened. `SERX_FAILPOINTS="proposals.before_t3=kill,…"` arms
 points when the process starts, unless they were hit before.
 
+A file `clock.<pid>` holds the seconds by which that process's clock is wrong.
+
 A file `without.<rule>` switches a rule of the protocol off: a negative control, by which the tests show that the proof
 would notice.
 """
@@ -17,6 +19,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 _SPELLING = re.compile(r"^(?P<name>[a-z0-9_.]+)=(?P<action>kill|raise|freeze:[\d.]+)$")
@@ -32,6 +35,7 @@ class FailpointSpellingError(Exception):
 
 
 _directory: Path | None = None
+_RIGHT = timedelta()
 
 
 def arm(environ: Mapping[str, str] | None = None) -> None:
@@ -63,6 +67,27 @@ def failpoint(name: str) -> None:
 def without(rule: str) -> bool:
     """Whether this rule of the protocol is switched off, to show that it is needed. Never outside of tests."""
     return _directory is not None and (_directory / f"without.{rule}").exists()
+
+
+def clock_error() -> timedelta:
+    """By how much this process's clock is made to be wrong. Nothing outside of tests."""
+    if _directory is None:
+        return _RIGHT
+    try:
+        return timedelta(seconds=float((_directory / f"clock.{os.getpid()}").read_text()))
+    except FileNotFoundError:
+        return _RIGHT
+
+
+def set_clock_error(directory: Path, pid: int, seconds: float) -> None:
+    """Make the clock of a process that looks into `directory` wrong by so much; 0 makes it right again."""
+    wrong = directory / f"clock.{pid}"
+    if not seconds:
+        wrong.unlink(missing_ok=True)
+        return
+    fresh = directory / f".clock.{pid}"
+    fresh.write_text(str(seconds))
+    fresh.rename(wrong)
 
 
 def set_trap(directory: Path, name: str, action: str) -> None:

@@ -18,6 +18,9 @@ from deploy.local.log import Log
 _PROBE_EVERY_SECONDS = 0.03
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
+_ASK_EVERY_SECONDS = 1.0
+_SICK_BEFORE_KILLED = 2
+"""How often in a row it says that it is not well, until it is ended and started again."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +29,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     launch: Callable[[Log], Awaitable[Process]]
     ready: Callable[[], Awaitable[bool]]
+    is_sick: Callable[[], Awaitable[bool]] | None = None
+    """Whether it says of itself that only a new start helps; asked each second once it is ready."""
     stop: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
     """Signals in order, each with the seconds that it is given."""
     attempts: int = 3
@@ -104,13 +109,13 @@ class Child:
         if self._stopping:  # asked to stop while it was being started
             process.kill()
         self._listener.started()
-        watch = asyncio.create_task(self._watch(time.monotonic()))
+        watch = asyncio.create_task(self._watch(process, time.monotonic()))
         try:
             return await process.wait()
         finally:
             watch.cancel()
 
-    async def _watch(self, since: float) -> None:
+    async def _watch(self, process: Process, since: float) -> None:
         while not await self.recipe.ready():  # noqa: ASYNC110 - it is another process; nobody sets an event for us
             await asyncio.sleep(_PROBE_EVERY_SECONDS)
         self._early_deaths = 0
@@ -119,6 +124,16 @@ class Child:
             self._listener.report(f"{self.recipe.name} is ready again after {took_seconds:.1f} s (pid {self.pid})")
             self._listener.back(self.recipe.name)
         self._ready_once.set()
+        if self.recipe.is_sick is not None:
+            await self._end_when_sick(process, self.recipe.is_sick)
+
+    async def _end_when_sick(self, process: Process, is_sick: Callable[[], Awaitable[bool]]) -> None:
+        times = 0
+        while times < _SICK_BEFORE_KILLED:
+            await asyncio.sleep(_ASK_EVERY_SECONDS)
+            times = times + 1 if await is_sick() else 0
+        self._listener.report(f"{self.recipe.name} says that it is not well; ending it")
+        process.kill()
 
     def _died(self, cause: str) -> None:
         """Say so, once; again only when it goes on dying. Raises Failure when it has never been ready."""

@@ -10,7 +10,7 @@ from deploy.local.credentials import Credentials
 from deploy.local.folder import DataFolder, write_private_text
 from deploy.local.launcher import Launcher
 from deploy.local.ports import HOST, Ports
-from deploy.local.probes import nats_ready
+from deploy.local.probes import nats_is_sick, nats_ready
 from deploy.nats_config import NatsServer, public_key, render
 from shared.messaging.topology import PROCESSES
 
@@ -35,4 +35,5 @@ def recipe(
         name="nats",
         launch=lambda log: launcher.program(command, environment, log, dies_with_us=True),
         ready=lambda: nats_ready(ports["nats"]),
+        is_sick=lambda: nats_is_sick(ports["nats_monitor"]),
     )

@@ -23,6 +23,13 @@ async def nats_ready(port: int) -> bool:
     return (await _first_line(port)).startswith(b"INFO ")
 
 
+async def nats_is_sick(monitor_port: int) -> bool:
+    """Whether NATS says that a stream cannot be written: after a full disk it stays so until it is started again."""
+    return b" 503 " in await _first_line(
+        monitor_port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+
+
 async def postgres_ready(dsn: str) -> bool:
     """Whether PostgreSQL takes logins; during crash recovery it listens and refuses."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -39,8 +39,13 @@ class Violation(msgspec.Struct, frozen=True):
 Found = Iterator[tuple[Kind, str]]
 
 
-def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: frozenset[str] = frozenset()) -> list[Violation]:
-    """Every broken promise. `poison` are the message keys that were made unreadable on purpose."""
+Poisoned = Mapping[str, frozenset[str]]
+"""Message keys that were made impossible to handle on purpose, and the services that have to park each."""
+
+
+def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: Poisoned | None = None) -> list[Violation]:
+    """Every broken promise."""
+    poison = poison or {}
     rules: dict[str, Callable[[], Found]] = {
         "a Signed proposal has one of each": lambda: signed_has_one_of_each(evidence),
         "one that is not Signed has none": lambda: unsigned_has_none(evidence),
@@ -49,7 +54,7 @@ def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: frozenset
         "organisations and clients agree": lambda: owners_agree(evidence),
         "a client is one": lambda: clients_are_one(evidence),
         "all that was said is published": lambda: all_is_published(evidence),
-        "each event is told, and told once": lambda: events_are_told_once(evidence),
+        "each event is told, and told once": lambda: events_are_told_once(evidence, poison),
         "copies are at the newest version": lambda: copies_are_newest(evidence),
         "only poison is parked": lambda: only_poison_is_parked(evidence, poison),
         "answers are true": lambda: answers_are_true(evidence, history),
@@ -149,7 +154,7 @@ def all_is_published(evidence: Evidence) -> Found:
         yield Kind.STUCK, f"{evidence.commands_left} commands are not handled"
 
 
-def events_are_told_once(evidence: Evidence) -> Found:
+def events_are_told_once(evidence: Evidence, poison: Poisoned) -> Found:
     said = Counter((event.subject.split(".")[2], event.about, event.version) for event in evidence.events)
     for (resource, about, version), count in said.items():
         if count > 1 and (version is not None or resource == "proposal"):
@@ -157,7 +162,7 @@ def events_are_told_once(evidence: Evidence) -> Found:
     for event in evidence.events:
         if event.org_id is not None and event.subject.split(".")[1] != event.org_id:
             yield Kind.UNTRUE, f"the event {event.id} is told to another organisation"
-    yield from _lost_or_invented(evidence)
+    yield from _lost_or_invented(evidence, poison)
 
 
 def copies_are_newest(evidence: Evidence) -> Found:
@@ -169,13 +174,14 @@ def copies_are_newest(evidence: Evidence) -> Found:
                 yield kind, f"{copy[0]} has {owner[1]} {about} at version {kept}, its owner at {version}"
 
 
-def only_poison_is_parked(evidence: Evidence, poison: frozenset[str]) -> Found:
-    parked = {message.key: message for message in evidence.parked}
-    for key in poison - parked.keys():
-        yield Kind.LOST, f"the poison {key} is not parked"
-    for key in parked.keys() - poison:
-        message = parked[key]
-        yield Kind.STUCK, f"{message.service} has parked {message.subject} {key}: {message.error}"
+def only_poison_is_parked(evidence: Evidence, poison: Poisoned) -> Found:
+    parked = {(message.service, message.key): message for message in evidence.parked}
+    expected = {(service, key) for key, services in poison.items() for service in services}
+    for service, key in expected - parked.keys():
+        yield Kind.LOST, f"the poison {key} is not parked at {service}"
+    for place in parked.keys() - expected:
+        message = parked[place]
+        yield Kind.STUCK, f"{message.service} has parked {message.subject} {message.key}: {message.error}"
 
 
 def answers_are_true(evidence: Evidence, history: Sequence[Line]) -> Found:
@@ -228,14 +234,15 @@ def _a_project_each(proposal: Proposal, projects: Sequence[Project]) -> Found:
         yield Kind.UNTRUE, f"the projects of proposal {proposal.id} are not its items"
 
 
-def _lost_or_invented(evidence: Evidence) -> Found:
+def _lost_or_invented(evidence: Evidence, poison: Poisoned) -> Found:
     if evidence.told is None:
         return
     decided: dict[UUID, Event] = {event.id: event for event in evidence.events}
     for event_id in decided.keys() - evidence.told:
         yield Kind.LOST, f"the event {decided[event_id].type} {event_id} is not in the stream"
     for event_id in evidence.told - decided.keys():
-        yield Kind.UNTRUE, f"the stream has an event {event_id} that nobody decided to tell"
+        if str(event_id) not in poison:
+            yield Kind.UNTRUE, f"the stream has an event {event_id} that nobody decided to tell"
 
 
 def _active_of(made: Sequence[Engagement] | Sequence[Order]) -> dict[UUID | None, list[Engagement | Order]]:

@@ -18,7 +18,6 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from shared.messaging import topology
-from shared.messaging.envelope import MESSAGE_ID
 from shared.messaging.topology import SERVICES
 
 PROPOSALS = """
@@ -244,6 +243,6 @@ async def _told(streams: JetStreamContext) -> set[UUID]:
     subscription = await streams.subscribe("evt.>", stream=topology.EVENTS, ordered_consumer=True, config=config)
     for _ in range(left):
         message = await subscription.next_msg(timeout=5)
-        told.add(UUID((message.headers or {})[MESSAGE_ID]))
+        told.add(UUID((message.headers or {})["ce-id"]))
     await subscription.unsubscribe()
     return told

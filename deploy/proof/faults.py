@@ -14,13 +14,23 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from deploy.proof import poison
+from deploy.proof.disks import Disk
 from deploy.proof.relay import Relay
 from deploy.proof.stack import REPLICAS, SECOND, Stack
+from shared.failpoints import set_clock_error
 from shared.messaging.topology import SERVICES
 
 FROZEN_SECONDS = (0.3, 3.0)
 """Longer than a flow's lease (2 s) at the longest."""
 WEATHER_SECONDS = (0.3, 1.5)
+CLOCK_ERROR_SECONDS = (2.0, 15.0)
+"""An identity that the gateway signs lives 30 s and is renewed after 10: clocks may differ by less than 20 s."""
+SEGMENTS = 12
+"""Files of its log that PostgreSQL goes through at most while its disk is full: more than it keeps in store."""
+LOCK_OUTBOX = """
+begin; set local lock_timeout = '1s'; lock table outbox in access exclusive mode
+"""
 BACKENDS = """
 select pid from pg_stat_activity where datname like 'serx%' and backend_type = 'client backend'
 """
@@ -37,6 +47,8 @@ class Fault(msgspec.Struct, frozen=True):
     name: str
     make: Make
     weight: int = 1
+    needs_disks: bool = False
+    """Can only be made where the servers' disks are ours."""
 
 
 async def kill_process(stack: Stack, chance: random.Random) -> None:
@@ -152,6 +164,43 @@ async def be_slow(stack: Stack, chance: random.Random) -> None:
     relay.weather.slow_seconds = 0.0
 
 
+async def turn_clock(stack: Stack, chance: random.Random) -> None:
+    """One process is of another time than all others, for a while."""
+    pid = stack.pids[chance.choice(REPLICAS)]
+    set_clock_error(stack.failpoints, pid, chance.choice((-1, 1)) * chance.uniform(*CLOCK_ERROR_SECONDS))
+    await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
+    set_clock_error(stack.failpoints, pid, 0)
+
+
+async def exhaust_pools(stack: Stack, chance: random.Random) -> None:
+    """Whatever a service writes waits for a lock, until all its connections do; then others wait for those."""
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        somebody = await asyncpg.connect(stack.dsns[chance.choice(SERVICES)], timeout=2)
+        try:
+            await somebody.execute(LOCK_OUTBOX)
+            await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
+        finally:
+            await somebody.close(timeout=1)
+
+
+async def fill_broker_disk(stack: Stack, chance: random.Random) -> None:
+    await _full(stack.broker_disk, chance)
+
+
+async def fill_database_disk(stack: Stack, chance: random.Random) -> None:
+    """Tables cannot grow; mostly the log cannot either, on which PostgreSQL ends and recovers."""
+    rounds = chance.randrange(SEGMENTS)
+    filled = asyncio.create_task(_full(stack.database_disk, chance))
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        admin = await stack.admin()
+        try:
+            for _ in range(rounds):
+                await admin.execute("select pg_logical_emit_message(false, 'proof', ''), pg_switch_wal()")
+        finally:
+            await admin.close(timeout=1)
+    await filled
+
+
 FAULTS = (
     Fault("process killed", kill_process, 8),
     Fault("both replicas killed", kill_both_replicas, 3),
@@ -171,6 +220,11 @@ FAULTS = (
     Fault("HTTP connections reset", reset_http_connections, 1),
     Fault("connections half-open", stand_still, 2),
     Fault("connections slow", be_slow, 1),
+    Fault("pools exhausted", exhaust_pools, 2),
+    Fault("poison among messages", poison.throw, 3),
+    Fault("clock wrong", turn_clock, 3),
+    Fault("broker's disk full", fill_broker_disk, 2, needs_disks=True),
+    Fault("database's disk full", fill_database_disk, 2, needs_disks=True),
 )
 
 
@@ -180,6 +234,14 @@ async def _frozen(pid: int, chance: random.Random) -> None:
         await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
     finally:
         _signal(pid, signal.SIGCONT)
+
+
+async def _full(disk: Disk, chance: random.Random) -> None:
+    disk.fill()
+    try:
+        await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
+    finally:
+        disk.free()
 
 
 async def _backends(stack: Stack) -> list[int]:

@@ -42,13 +42,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     manners: dict[str, int]
     messages_repeated_or_late: int
+    poison_parked: int
     faults: dict[str, int]
+    left_out: list[str]
+    """Faults that cannot be made here: only root may mount the small disks that are filled."""
     recovery: dict[str, Recovery]
     wrong: dict[str, int]
     violations: list[Violation]
 
 
-def report_of(outcome: Outcome, command: str) -> Report:
+def report_of(outcome: Outcome, command: str, left_out: Sequence[str] = ()) -> Report:
     """The figures of a run."""
     wrong = Counter(violation.kind for violation in outcome.violations)
     return Report(
@@ -63,7 +66,9 @@ def report_of(outcome: Outcome, command: str) -> Report:
         refused=outcome.refused,
         manners=outcome.manners,
         messages_repeated_or_late=outcome.repeated,
+        poison_parked=outcome.poison,
         faults=outcome.faults,
+        left_out=list(left_out),
         recovery={name: _recovery(seconds) for name, seconds in outcome.recoveries.items() if seconds},
         wrong={kind.value: wrong[kind] for kind in Kind},
         violations=outcome.violations,
@@ -98,6 +103,7 @@ def _sums(report: Report) -> Table:
         ("Refused for cause and undone", report.refused),
         ("Faults", sum(report.faults.values())),
         ("Messages tripled or out of order", report.messages_repeated_or_late),
+        ("Messages that nobody can handle, parked", report.poison_parked),
         ("Doubled", report.wrong[Kind.DOUBLED]),
         ("Lost", report.wrong[Kind.LOST]),
         ("Stuck 10 s after the last fault", report.wrong[Kind.STUCK]),
@@ -121,6 +127,8 @@ def _faults(report: Report) -> Table:
         recovery = report.recovery.get(name)
         times = [f"{seconds:.2f} s" for seconds in (recovery.p50, recovery.p99, recovery.longest)] if recovery else []
         table.add_row(name, str(count), str(recovery.measured if recovery else 0), *times)
+    for name in report.left_out:
+        table.add_row(name, "left out: only root can mount the disk for it")
     return table
 
 

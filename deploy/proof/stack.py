@@ -20,6 +20,8 @@ from deploy.local.ports import HOST, reserved
 from deploy.local.probes import http_ready
 from deploy.local.screen import Screen
 from deploy.local.up import Installation, Site
+from deploy.proof import disks
+from deploy.proof.disks import Disk
 from deploy.proof.relay import Relay
 from deploy.provisioning import database_name
 from shared.messaging.topology import PROCESSES, SERVICES
@@ -28,12 +30,14 @@ SECOND = "-2"
 """The second replica of `orders` is `orders-2`."""
 REPLICAS = tuple(name + suffix for name in PROCESSES for suffix in ("", SECOND))
 SPARES = 2
+POOL_SIZE = 5
+"""Connections of a service to its database: few, so that a lock that is held for a second has all of them wait."""
 
 
 class Stack(Installation):
     """What `serx up` runs, twice, with relays in between. The servers' own ports are for the proof itself."""
 
-    def __init__(self, site: Site, screen: Screen, chance: random.Random) -> None:
+    def __init__(self, site: Site, screen: Screen, chance: random.Random, *, with_disks: bool) -> None:
         super().__init__(site, screen)
         ports = site.ports
         self.broker = Relay([ports["nats"]], chance, is_nats=True)
@@ -41,6 +45,11 @@ class Stack(Installation):
         self.doors = {name: Relay([ports[name], ports[name + SECOND]], chance) for name in SERVICES}
         self.failpoints = site.folder.root / "failpoints"
         self.failpoints.mkdir(exist_ok=True)
+        self.poison: dict[str, frozenset[str]] = {}
+        """Keys of what was thrown among the messages, and the services that have to park each."""
+        self._with_disks = with_disks
+        self.database_disk = Disk(site.folder.postgres, disks.POSTGRES_MIB)
+        self.broker_disk = Disk(self.jetstream, disks.BROKER_MIB)
 
     @property
     def gateways(self) -> tuple[str, str]:
@@ -88,10 +97,23 @@ class Stack(Installation):
             await relay.close()
         await self._supervisor.stop()
         await self._launcher.close()
+        for disk in (self.database_disk, self.broker_disk):
+            disk.unmount()
 
     @property
     def _relays(self) -> list[Relay]:
         return [self.broker, self.database, *self.doors.values()]
+
+    def _postgres(self) -> Recipe:
+        if self._with_disks:
+            self.database_disk.mount()
+        return super()._postgres()
+
+    def _nats(self) -> Recipe:
+        if self._with_disks:
+            self.jetstream.mkdir(mode=0o700, exist_ok=True)
+            self.broker_disk.mount()
+        return super()._nats()
 
     async def _start_gateway(self) -> None:
         await self._launcher.warm_up(len(REPLICAS))
@@ -123,7 +145,7 @@ class Stack(Installation):
             urls = {f"SERX_{name.upper()}_URL": f"http://{HOST}:{door.port}" for name, door in self.doors.items()}
             return changed | urls | {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": "0"}
         dsn = own["SERX_DATABASE_DSN"].replace(f":{ports['postgres']}", f":{self.database.port}")
-        return changed | {"SERX_DATABASE_DSN": dsn}
+        return changed | {"SERX_DATABASE_DSN": dsn, "SERX_DATABASE_POOL_SIZE": str(POOL_SIZE)}
 
     def _warm_up_again(self) -> None:
         """More than one may die before the first is back."""
@@ -137,8 +159,11 @@ class Stack(Installation):
 
 
 @asynccontextmanager
-async def standing(root: Path, chance: random.Random) -> AsyncIterator[Stack]:
-    """A stack in `root`, started, until the block is left; what it says of itself goes to `root/output`."""
+async def standing(root: Path, chance: random.Random, *, with_disks: bool = False) -> AsyncIterator[Stack]:
+    """A stack in `root`, started, until the block is left; what it says of itself goes to `root/output`.
+
+    `with_disks`: the servers' data is on disks that can be full (see `disks`), and goes with them.
+    """
     found = binaries.find()
     with (
         opened(root / "data", found.postgres_major) as folder,
@@ -148,7 +173,7 @@ async def standing(root: Path, chance: random.Random) -> AsyncIterator[Stack]:
         secrets = credentials.ensure(folder)
         addresses = Addresses(folder, ports, secrets)
         site = Site(binaries=found, folder=folder, ports=ports, credentials=secrets, addresses=addresses)
-        stack = Stack(site, Screen(Console(file=output), Console(file=output)), chance)
+        stack = Stack(site, Screen(Console(file=output), Console(file=output)), chance, with_disks=with_disks)
         try:
             await stack.start()
             yield stack

@@ -45,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     manners: dict[str, int]
     repeated: int
+    poison: int
     settled_seconds: float
     took_seconds: float
     violations: list[Violation]
@@ -91,6 +92,7 @@ class Storm:
             refused=sum(saga.status == "rejected" for saga in evidence.sagas),
             manners={manner.value: count for manner, count in signers.manners.items()},
             repeated=self._stack.broker.repeated,
+            poison=len(self._stack.poison),
             settled_seconds=settled_seconds,
             took_seconds=time.monotonic() - began,
             violations=violations,
@@ -135,7 +137,7 @@ class Storm:
                     raise Failure(f"The servers did not come back: {error!r}.") from error
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            violations = check(evidence, tuple(self._history.lines))
+            violations = check(evidence, tuple(self._history.lines), poison=self._stack.poison)
             if not violations or looked_at > SETTLE_SECONDS:
                 return violations, evidence, time.monotonic() - last_fault
             await asyncio.sleep(LOOK_SECONDS)

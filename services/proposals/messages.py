@@ -1,13 +1,13 @@
-"""In by NATS: message type → use case; and the question what a service template is."""
+"""In by NATS: message type → use case; and what others ask of service templates and proposals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.proposals.domain import templates
+from services.proposals.domain import proposals, templates
 from services.proposals.store import clients
 from shared.contracts.identity import ClientState
-from shared.contracts.proposals import TemplateQuestion
+from shared.contracts.proposals import ProposalQuestion, TemplateQuestion
 from shared.database import Database, Tx
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery, Handler, Handlers
@@ -25,4 +25,7 @@ FILTERS = {topology.EVENTS: ("evt.*.client.*",)}
 
 def answers(database: Database) -> Mapping[str, Answer]:
     """What proposals answers to `ask.proposals.*`."""
-    return {"template": answering(database, TemplateQuestion, templates.tell)}
+    return {
+        "proposal": answering(database, ProposalQuestion, proposals.tell),
+        "template": answering(database, TemplateQuestion, templates.tell),
+    }

@@ -36,6 +36,20 @@ class TemplateState(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
 
 
+class ProposalState(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal as others may know it (question `ask.proposals.proposal`); a deleted one is none."""
+
+    org_id: UUID
+    id: UUID
+
+
+class ProposalQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.proposals.proposal`: is there this proposal? Answered with a ProposalState, or null when there is none."""
+
+    org_id: UUID
+    id: UUID
+
+
 class TemplateQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """`ask.proposals.template`: what is this service template? Answered with a TemplateState, or null."""
 

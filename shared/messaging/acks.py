@@ -14,6 +14,10 @@ from nats.aio.msg import Msg
 
 class _PubAck(msgspec.Struct, frozen=True):
     stream: str = ""
+    duplicate: bool = False
+    """The stream has seen the id. That it has the message does not follow: the disk may have been full just then."""
+    error: msgspec.Raw | None = None
+    """A stream that refuses a message names itself too."""
 
 
 class Acks:
@@ -42,7 +46,7 @@ class Acks:
             future.set_result(_is_kept(message.data))
 
     def give_up(self) -> None:
-        """The connection is gone, and with it every answer; what was kept after all is deduplicated by its id."""
+        """The connection is gone, and with it every answer; what was kept after all will be there twice."""
         for future in self._expected.values():
             if not future.done():
                 future.set_result(False)
@@ -55,6 +59,7 @@ class Acks:
 
 def _is_kept(answer: bytes) -> bool:
     try:
-        return bool(msgspec.json.decode(answer, type=_PubAck).stream)
+        word = msgspec.json.decode(answer, type=_PubAck)
     except msgspec.DecodeError:  # the server's own word has no body
         return False
+    return bool(word.stream) and not word.duplicate and word.error is None

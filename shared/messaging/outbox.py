@@ -14,8 +14,10 @@ from uuid import UUID
 import msgspec
 
 from shared import clock, telemetry
+from shared.contracts.events import spelled
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.failpoints import without
+from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.bus import Bus, Message
 from shared.messaging.envelope import Envelope, spell_time
@@ -67,7 +69,13 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def event(event_id: UUID, subject: str, type: str, body: msgspec.Struct) -> Event:
-    """An event about to be written, in the trace that is under way."""
+    """An event about to be written, in the trace that is under way.
+
+    Raises KeyError for a type that the catalogue does not have, TypeError for another body than it says: what listeners
+    read in docs/asyncapi.json is what is told.
+    """
+    if not isinstance(body, spelled(type).body):
+        raise TypeError(f"{type} does not carry a {body.__class__.__name__}")
     return Event(event_id, subject, type, msgspec.json.encode(body), telemetry.traceparent.get())
 
 
@@ -137,19 +145,20 @@ class Outbox:
         async with self._database.transaction_across_organisations() as tx:
             left = await tx.rows(Event, TAKE_LEFT_BEHIND, _BATCH)
             stream = self._stream_created
-            published = await self._publish(left)
+            published = await self._publish(left, is_again=True)
             if published:
                 await tx.run(MARK, published, topology.EVENTS, stream)
         EVENTS_LEFT_BEHIND.inc(len(published))
         return len(published)
 
-    async def _publish(self, events: Sequence[Event]) -> list[UUID]:
-        kept = await self._bus.keep([self._message(told) for told in events]) if events else []
+    async def _publish(self, events: Sequence[Event], *, is_again: bool = False) -> list[UUID]:
+        messages = [self._message(told, is_again=is_again) for told in events]
+        kept = await self._bus.keep(messages) if messages else []
         published = [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
         EVENTS_PUBLISHED.inc(len(published))
         return published
 
-    def _message(self, told: Event) -> Message:
+    def _message(self, told: Event, *, is_again: bool) -> Message:
         envelope = Envelope(
             id=str(told.id),
             type=told.type,
@@ -157,7 +166,9 @@ class Outbox:
             time=spell_time(clock.now()),
             traceparent=told.traceparent,
         )
-        return Message(told.subject, told.body, envelope.headers())
+        # A stream that could not write a message (its disk was full) takes the next one with its id for a duplicate.
+        message_id = f"{told.id}.{new_id()}" if is_again else str(told.id)
+        return Message(told.subject, told.body, envelope.headers(message_id))
 
     async def _next_batch(self, *, until: float | None) -> list[Event]:
         """What has been said and not yet published, at least one unless `until` (the loop's time) comes first."""

@@ -99,7 +99,7 @@ TRAFFIC: Final[dict[str, Traffic]] = {
         keeps=(COMMANDS, EVENTS),
     ),
     "engagements": Traffic(
-        says=("evt.*.engagement.*", "evt.*.project.*", "rep.>", "ask.identity.client", "ask.proposals.template"),
+        says=("evt.*.engagement.*", "evt.*.project.*", "rep.>", "ask.identity.client", "ask.proposals.*"),
         hears=("ask.engagements.*",),
         consumes=(COMMANDS, EVENTS),
         keeps=(COMMANDS, EVENTS),

@@ -63,7 +63,7 @@ def service_app(
     """
     provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
     scrape = partial(metrics.rendered, name, settings.replica, gauges)
-    return Litestar(
+    return _Service(
         route_handlers=[*routes, *health_routes(probes), metrics_route(scrape)],
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -79,6 +79,11 @@ def service_app(
         plugins=[MoneySchema(), JsonObjectSchema(), ClosedBodySchema(), NumberSchema()],
         logging_config=None,
     )
+
+
+class _Service(Litestar):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, idempotency.keeping_refusals(scope, send))
 
 
 def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> None:
@@ -135,11 +140,13 @@ async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | No
     telemetry.begin_trace(request.headers.get("traceparent"))
     if request.method == "OPTIONS":
         return _options(request)
-    await refuse_unknown_parameters(request)
     actor: Actor | None = request.state.get("actor")
-    if actor is None or idempotency.HEADER not in request.headers:
-        return None
-    return await idempotency.replay(request, request.app.state.database, actor.org_id)
+    if actor is not None and idempotency.HEADER in request.headers:
+        earlier = await idempotency.replay(request, request.app.state.database, actor.org_id)
+        if earlier is not None:
+            return earlier
+    await refuse_unknown_parameters(request)
+    return None
 
 
 def _options(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -1,7 +1,8 @@
 """The `Idempotency-Key` header (IETF draft-ietf-httpapi-idempotency-key-header), on every POST.
 
 The first answer is kept with a fingerprint of its request, in the transaction of its effect, and given again byte for
-byte for 24 hours. A refusal has no effect: it is kept on its own, when it is answered.
+byte for 24 hours. A refusal has no effect: it is kept on its own, when it is answered, wherever in the application it
+was decided.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
+from litestar.types import Message, Scope, Send
 
-from shared.database import Database, Tx
-from shared.errors import DomainError, InvalidInput, KeyInUse, KeyReused
+from shared.database import Database, DatabaseBusy, Tx
+from shared.database.errors import DatabaseAway
+from shared.errors import InvalidInput, KeyInUse, KeyReused
+from shared.telemetry import log
 from shared.web import problems
 from shared.web.bodies import look_for_resource
 
@@ -26,6 +30,10 @@ MAX_LENGTH: Final = 255
 _BARE: Final = re.compile(r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")
 _KEPT_HEADERS: Final = ("etag", "location")
 _NOT_KEPT: Final = frozenset({202, 401, 403, 429})
+_KEY: Final = "idempotency_key"
+_RAW_HEADER: Final = HEADER.encode()
+
+_log = log(__name__)
 
 # Whoever does not get the lock knows that the first request under the key is still running.
 CLAIM = """
@@ -86,7 +94,7 @@ async def replay(request: Request[Any, Any, Any], database: Database, org: UUID)
         raise
     if key is None:
         return None
-    request.state["idempotency_key"] = key
+    request.state[_KEY] = key
     async with database.transaction(org) as tx:
         kept = await tx.row(_Kept, FIND, org, key.text)
     if kept is None:
@@ -102,45 +110,71 @@ async def once(
 ) -> Response[Any]:
     """Run `effect` in a transaction, and keep its answer in the same one when the request has a key.
 
-    A refusal by the domain becomes its problem here. Raises DatabaseAway or DatabaseBusy.
+    Raises KeyInUse, KeyReused, DatabaseAway or DatabaseBusy, and what `effect` raises.
     """
-    key: Key | None = request.state.get("idempotency_key")
+    key: Key | None = request.state.get(_KEY)
+    async with database.transaction(org) as tx:
+        if key is not None and (earlier := await _claim(tx, org, key)) is not None:
+            return earlier
+        answer = await effect(tx)
+        if key is not None:
+            headers = {name: value for name, value in answer.headers.items() if name in _KEPT_HEADERS}
+            told = (answer.status_code or 200, headers, str(answer.media_type), bytes(answer.content))
+            await tx.run(KEEP, org, key.text, key.fingerprint, *told)
+        return answer
+
+
+def keeping_refusals(scope: Scope, send: Send) -> Send:
+    """`send`, which keeps the refusal of a request with a key before it says it.
+
+    Not what says only how the key stands, or that the caller may not, or what the next try may find otherwise.
+    """
+    if scope["type"] != "http" or scope["method"] != "POST" or all(name != _RAW_HEADER for name, _ in scope["headers"]):
+        return send
+    start: Any = None
+
+    async def keep(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start" and _is_to_keep(scope, message["status"]):
+            start = message
+            return
+        if start is not None and message["type"] == "http.response.body":
+            await _keep_refusal(scope, start["status"], message["body"])
+            await send(start)
+            start = None
+        await send(message)
+
+    return keep
+
+
+def _is_to_keep(scope: Scope, status: int) -> bool:
+    state = scope["state"]
+    refusal = state.get(problems.REFUSAL)
+    is_about_the_key = isinstance(refusal, KeyInUse | KeyReused)
+    is_known = _KEY in state and "actor" in state
+    return is_known and refusal is not None and not is_about_the_key and status < 500 and status not in _NOT_KEPT
+
+
+async def _keep_refusal(scope: Scope, status: int, body: bytes) -> None:
+    """Unless a request under the same key is running: then the answer is that one's."""
+    key, org, app = scope["state"][_KEY], scope["state"]["actor"].org_id, scope["litestar_app"]
     try:
-        async with database.transaction(org) as tx:
-            if key is not None and (earlier := await _claim(tx, org, key)) is not None:
-                return earlier
-            answer = await effect(tx)
-            if key is not None:
-                await _keep(tx, org, key, answer)
-            return answer
-    except DomainError as error:
-        return await refused(request, database, org, error)
-
-
-async def refused(request: Request[Any, Any, Any], database: Database, org: UUID, error: Exception) -> Response[Any]:
-    """The problem that `error` is; kept when the request has a key and the status is one that is kept."""
-    answer = problems.answer(request, error)
-    key: Key | None = request.state.get("idempotency_key")
-    status = answer.status_code or 500
-    if key is not None and status < 500 and status not in _NOT_KEPT and not isinstance(error, KeyInUse | KeyReused):
-        async with database.transaction(org) as tx:
-            await _keep(tx, org, key, answer)
-    return answer
+        async with app.state.database.transaction(org) as tx:
+            if await tx.value(CLAIM, org, key.text):
+                await tx.run(KEEP, org, key.text, key.fingerprint, status, {}, problems.MEDIA_TYPE, body)
+    except (DatabaseAway, DatabaseBusy) as error:
+        # It is the right answer all the same, and had no effect that a second time could double.
+        _log.warning("a refusal was not kept", status=status, cause=repr(error))
 
 
 async def _claim(tx: Tx, org: UUID, key: Key) -> Response[Any] | None:
-    """Become the one who runs under this key, or get the answer of the one who has. Raises KeyInUse."""
+    """Become the one who runs under this key, or get the answer of the one who has. Raises KeyInUse, KeyReused."""
     if not await tx.value(CLAIM, org, key.text):
         raise KeyInUse
     kept = await tx.row(_Kept, FIND, org, key.text)
+    if kept is not None and kept.fingerprint != key.fingerprint:
+        raise KeyReused
     return None if kept is None or kept.status is None else _again(kept)
-
-
-async def _keep(tx: Tx, org: UUID, key: Key, answer: Response[Any]) -> None:
-    headers = {name: value for name, value in answer.headers.items() if name in _KEPT_HEADERS}
-    await tx.run(
-        KEEP, org, key.text, key.fingerprint, answer.status_code, headers, str(answer.media_type), bytes(answer.content)
-    )
 
 
 def _again(kept: _Kept) -> Response[Any]:

@@ -26,6 +26,8 @@ from shared.web.actor import UntrustedIdentity
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+REFUSAL = "refusal"
+"""Under this name the request's state has the error that was answered."""
 
 _log = log(__name__)
 
@@ -123,6 +125,7 @@ def headers_of(kind: Kind) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler: whatever was raised, as a problem."""
+    request.state[REFUSAL] = error
     kind = kind_of(error, request.app.state.get("problems"))
     detail, errors = _explained(error, kind)
     if kind is BROKEN:

@@ -1,7 +1,8 @@
-"""What the tests of engagements and projects share: their service, its neighbours who own clients and templates."""
+"""What the tests of engagements and projects share: their service, and the neighbours who own the rest."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from shared.contracts.identity import ClientState
-from shared.contracts.proposals import TemplateState
+from shared.contracts.proposals import ProposalState, TemplateState
 from shared.ids import new_id
 from shared.messaging.topology import inbox_prefix, question_subject
 from shared.web.actor import Actor
@@ -25,16 +26,19 @@ from tests.support.services import Service
 
 NAME = "engagements"
 CLIENT, TEMPLATE = question_subject("identity", "client"), question_subject("proposals", "template")
+PROPOSAL = question_subject("proposals", "proposal")
 
 
 class Owners:
-    """Identity and the proposal service, who are asked for clients and templates; the test also asks as they may."""
+    """Identity and the proposal service, who are asked for what they own; the test also asks as they may."""
 
     def __init__(self, connection: Client) -> None:
         self._connection = connection
         self._known: dict[tuple[str, str, str], msgspec.Struct] = {}
         self._subscriptions: list[Subscription] = []
         self.asked: list[tuple[str, UUID]] = []
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
 
     def client(self, org: UUID, **changes: Any) -> ClientState:
         """A client whom identity knows, and this service does not yet."""
@@ -56,6 +60,12 @@ class Owners:
         self._known[TEMPLATE, str(org), str(state.id)] = state
         return state
 
+    def proposal(self, org: UUID) -> ProposalState:
+        """A proposal that the proposal service knows."""
+        state = ProposalState(org_id=org, id=new_id())
+        self._known[PROPOSAL, str(org), str(state.id)] = state
+        return state
+
     def times_asked(self, id: UUID) -> int:
         return len([each for _, each in self.asked if each == id])
 
@@ -66,7 +76,8 @@ class Owners:
         return msgspec.json.decode(answer.data)
 
     async def come(self) -> None:
-        self._subscriptions = [await self._connection.subscribe(each, cb=self._answer) for each in (CLIENT, TEMPLATE)]
+        asked = (CLIENT, TEMPLATE, PROPOSAL)
+        self._subscriptions = [await self._connection.subscribe(each, cb=self._answer) for each in asked]
         await arrived(self._connection)
 
     async def go(self) -> None:
@@ -83,9 +94,19 @@ class Owners:
         finally:
             await self.come()
 
+    @asynccontextmanager
+    async def thinking(self):
+        """They hear questions, and answer none until the block is left."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
+
     async def _answer(self, message: Msg) -> None:
         asked = msgspec.json.decode(message.data)
         self.asked.append((message.subject, UUID(asked["id"])))
+        await self._may_answer.wait()
         await message.respond(msgspec.json.encode(self._known.get((message.subject, asked["org_id"], asked["id"]))))
 
 

@@ -68,7 +68,7 @@ def as_client(desk: Desk, service: Service, client: UUID) -> Desk:
 
 
 async def test_a_new_engagement_is_active_and_named_after_its_client(desk: Desk):
-    client, proposal = desk.owners.client(desk.org), str(new_id())
+    client, proposal = desk.owners.client(desk.org), str(desk.owners.proposal(desk.org).id)
     made = await desk.engagement(client_id=str(client.id), proposal_id=proposal)
     assert made == {
         "id": made["id"],
@@ -138,6 +138,25 @@ async def test_a_client_of_another_organisation_is_an_unknown_reference(desk: De
     await desk.refused("POST", "engagements", {"client_id": str(foreign.id)}, status=422)
 
 
+async def test_a_proposal_that_is_not_there_or_foreign_is_an_unknown_reference(desk: Desk):
+    client = str(desk.owners.client(desk.org).id)
+    for unknown in (new_id(), desk.owners.proposal(new_id()).id):
+        body = {"client_id": client, "proposal_id": str(unknown)}
+        problem = await desk.refused("POST", "engagements", body, status=422)
+        assert list(problem["errors"]) == ["proposal_id"]
+    assert await desk.ids("engagements") == []
+
+
+async def test_a_proposal_that_nobody_can_be_asked_for_is_a_matter_of_time(desk: Desk):
+    client, proposal = (await desk.engagement())["client_id"], str(desk.owners.proposal(desk.org).id)
+    async with desk.owners.away():
+        body = {"client_id": client, "proposal_id": proposal}
+        answer = await desk.call("POST", "engagements", body)
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        await desk.engagement(client_id=client)
+    assert (await desk.engagement(client_id=client, proposal_id=proposal))["proposal_id"] == proposal
+
+
 async def test_identity_is_asked_once_and_then_not_needed(desk: Desk):
     client = desk.owners.client(desk.org)
     await desk.engagement(client_id=str(client.id))
@@ -197,7 +216,7 @@ async def test_closing_waits_for_a_create_that_is_under_way_and_counts_it(
     client = desk.owners.client(desk.org)
     await desk.engagement(client_id=str(client.id))
     async with database.transaction(desk.org) as tx:
-        new = domain.NewEngagement(client_id=client.id, name="", proposal_id=None)
+        new = domain.NewEngagement(client_id=client.id, name="", proposal_id=None, is_proposal_there=False)
         await domain.create(tx, desk.staff, new, clock.now())
         closing = asyncio.create_task(
             desk.owners.ask("close-client", CloseClient(client=replace(client, version=2, is_closed=True)))
@@ -241,7 +260,7 @@ async def test_entering_closed_is_timed_and_leaving_it_clears_the_time(desk: Des
 
 
 async def test_a_change_leaves_what_is_not_sent(desk: Desk):
-    made = await desk.engagement(name="Before", proposal_id=str(new_id()))
+    made = await desk.engagement(name="Before", proposal_id=str(desk.owners.proposal(desk.org).id))
     path = f"engagements/{made['id']}"
     renamed = await desk.got("PUT", path, {"name": "After"})
     assert renamed == made | {"name": "After", "updated_at": renamed["updated_at"]}
@@ -340,6 +359,18 @@ async def test_the_same_key_opens_one_engagement(desk: Desk):
     other = await desk.call("POST", "engagements", body | {"name": "x"}, idempotency_key="k")
     assert other.status_code == 422
     assert len(await desk.ids("engagements")) == 1
+
+
+async def test_a_request_that_another_one_under_its_key_overtook_is_not_given_that_ones_answer(desk: Desk):
+    client, proposal = (await desk.engagement())["client_id"], desk.owners.proposal(desk.org).id
+    async with desk.owners.thinking():
+        body = {"client_id": client, "proposal_id": str(proposal)}
+        slow = asyncio.create_task(desk.call("POST", "engagements", body, idempotency_key="one"))
+        await until(lambda: desk.owners.times_asked(proposal) == 1)
+        quick = await desk.call("POST", "engagements", {"client_id": client}, idempotency_key="one")
+    overtaken = await slow
+    assert (quick.status_code, overtaken.status_code) == (201, 422)
+    assert len(await desk.ids("engagements")) == 2
 
 
 async def test_an_unknown_client_is_kept_as_the_keys_answer(desk: Desk):

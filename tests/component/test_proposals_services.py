@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import nats
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.msg import Msg
 
-from shared.contracts.proposals import TemplateQuestion, TemplateState
+from shared.contracts.proposals import ProposalQuestion, ProposalState, TemplateQuestion, TemplateState
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.web.actor import Actor, Role
@@ -307,6 +308,26 @@ async def test_who_asks_what_a_service_is_is_told_also_of_a_deleted_one(
     gone = await asked(staff.org_id, template["id"])
     assert gone
     assert (gone.version, gone.is_deleted) == (2, True)
+    await connection.close()
+
+
+async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
+    service: Service, shared_broker: Broker, staff: Actor
+):
+    made = await service.call(staff, "POST", "/api/proposals", json=proposal_body())
+    proposal = made.json()["id"]
+    connection = await nats.connect(shared_broker.operator, inbox_prefix=topology.inbox_prefix("engagements").encode())
+
+    async def asked(org: Any, id: Any) -> ProposalState | None:
+        question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id))
+        answer = await connection.request(topology.question_subject("proposals", "proposal"), question, timeout=5)
+        return msgspec.json.decode(answer.data, type=ProposalState | None)
+
+    assert await asked(staff.org_id, proposal) == ProposalState(org_id=staff.org_id, id=UUID(proposal))
+    assert await asked(new_id(), proposal) is None
+    assert await asked(staff.org_id, new_id()) is None
+    await service.call(staff, "DELETE", f"/api/proposals/{proposal}")
+    assert await asked(staff.org_id, proposal) is None
     await connection.close()
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import nats
 from nats.aio.msg import Msg
@@ -50,6 +51,10 @@ class House:
     def database(self, name: str) -> Database:
         """A service's database as its role has it."""
         return self[name].app.state.database
+
+    async def administrator(self, name: str) -> asyncpg.Connection:
+        """A connection that sees the rows of all organisations; to be closed."""
+        return await asyncpg.connect(self._admin_dsns[name])
 
     async def start(self, name: str) -> None:
         life = self._lives[name] = AsyncExitStack()

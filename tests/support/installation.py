@@ -125,6 +125,7 @@ class Installation:
     async def call_as(self, credential: str | None, method: str, path: str, **options: Any) -> httpx.Response:
         """Call with any credential, or with none."""
         headers = {"authorization": f"Bearer {credential}"} if credential is not None else {}
+        headers |= options.pop("headers", {})
         return await self._http.request(method, self.ready["gateway_url"] + path, headers=headers, **options)
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nats
 from nats.aio.client import Client
@@ -28,6 +28,7 @@ from deploy.local.ports import HOST, reserved
 from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
 from shared.messaging.bus import login_in
+from shared.messaging.listeners import Listener
 from shared.messaging.topology import PROCESSES, inbox_prefix
 from tests.support import containers
 from tests.support.containers import NatsContainer
@@ -68,6 +69,13 @@ async def postgres_server(root: Path) -> AsyncIterator[str]:
         recipe = postgres.recipe(launcher, found, folder, ports["postgres"], dsn)
         async with _served(recipe, Log(folder.log("postgres"))):
             yield dsn
+
+
+class Users(NamedTuple):
+    """The public nkeys of whoever may log in."""
+
+    processes: dict[str, str]
+    listeners: dict[Listener, str]
 
 
 @dataclass
@@ -121,16 +129,17 @@ class Broker:
 
 
 @asynccontextmanager
-async def nats_server(root: Path) -> AsyncIterator[Broker]:
-    """A NATS with JetStream, empty, with a user for each process."""
+async def nats_server(root: Path, *listeners: Listener) -> AsyncIterator[Broker]:
+    """A NATS with JetStream, empty, with a user for each process and each of these listeners."""
     if NATS_URL:
         yield Broker(NATS_URL, {})
         return
-    seeds = {process: new_seed() for process in PROCESSES}
+    seeds = {user: new_seed() for user in (*PROCESSES, *(each.user for each in listeners))}
     password = secrets.token_hex(8)
-    public_keys = {process: public_key(seed) for process, seed in seeds.items()}
+    keys = {user: public_key(seed) for user, seed in seeds.items()}
+    users = Users({name: keys[name] for name in PROCESSES}, {each: keys[each.user] for each in listeners})
     serve = _nats_container if containers.has(containers.NATS_IMAGE) else _nats_from_its_wheel
-    async with serve(root, password, public_keys) as broker:
+    async with serve(root, password, users) as broker:
         broker.seeds = seeds
         await broker.start()
         try:
@@ -140,10 +149,15 @@ async def nats_server(root: Path) -> AsyncIterator[Broker]:
 
 
 @asynccontextmanager
-async def _nats_container(root: Path, password: str, public_keys: dict[str, str]) -> AsyncIterator[Broker]:
+async def _nats_container(root: Path, password: str, users: Users) -> AsyncIterator[Broker]:
     port = containers.free_port()
     config = NatsServer(
-        host=HOST, port=port, store_dir=Path("/data"), operator_password=password, public_keys=public_keys
+        host=HOST,
+        port=port,
+        store_dir=Path("/data"),
+        operator_password=password,
+        public_keys=users.processes,
+        listeners=users.listeners,
     )
     path = root.with_suffix(".conf")
     path.write_text(render(config))
@@ -155,7 +169,7 @@ async def _nats_container(root: Path, password: str, public_keys: dict[str, str]
 
 
 @asynccontextmanager
-async def _nats_from_its_wheel(root: Path, password: str, public_keys: dict[str, str]) -> AsyncIterator[Broker]:
+async def _nats_from_its_wheel(root: Path, password: str, users: Users) -> AsyncIterator[Broker]:
     found = binaries.find()
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
         config = NatsServer(
@@ -163,7 +177,8 @@ async def _nats_from_its_wheel(root: Path, password: str, public_keys: dict[str,
             port=ports["nats"],
             store_dir=folder.nats,
             operator_password=password,
-            public_keys=public_keys,
+            public_keys=users.processes,
+            listeners=users.listeners,
         )
         path = folder.root / "nats.conf"
         path.write_text(render(config))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from deploy.local import binaries
-from deploy.nats_config import NatsServer, new_seed, public_key, render
+from deploy.nats_config import MAX_STORE_BYTES, NatsServer, new_seed, public_key, render
 from shared.messaging.topology import PROCESSES, permissions
 
 
@@ -35,6 +35,10 @@ def test_the_server_accepts_the_configuration(server: NatsServer, tmp_path: Path
 
 def test_a_message_is_on_the_disk_before_it_is_acknowledged(server: NatsServer) -> None:
     assert "sync_interval: always" in render(server)
+
+
+def test_the_room_that_is_free_at_the_start_is_no_limit(server: NatsServer) -> None:
+    assert f"max_file_store: {MAX_STORE_BYTES}" in render(server)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

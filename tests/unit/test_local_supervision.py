@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from deploy.failure import Failure
 from deploy.local import leftovers
@@ -64,6 +65,24 @@ async def test_what_is_killed_is_started_again_and_said_so(watched: Watched) -> 
     await asyncio.wait_for(watched.came_back.wait(), 10)
     assert watched.supervisor.pids["orders"] != first
     assert watched.said[0] == "orders was ended by SIGKILL; starting it again"
+
+
+async def test_what_says_that_only_a_new_start_helps_is_started_again(watched: Watched, tmp_path: Path) -> None:
+    sick = tmp_path / "sick"
+
+    async def is_sick() -> bool:
+        return sick.exists()
+
+    await watched.supervisor.start(replace(watched.recipe("nats", lambda: LIVES), is_sick=is_sick))
+    first = watched.supervisor.pids["nats"]
+    sick.touch()
+    await asyncio.wait_for(watched.came_back.wait(), 10)
+    sick.unlink()
+    assert watched.supervisor.pids["nats"] != first
+    assert watched.said[:2] == [
+        "nats says that it is not well; ending it",
+        "nats was ended by SIGKILL; starting it again",
+    ]
 
 
 async def test_what_cannot_start_is_told_with_its_last_words(watched: Watched) -> None:

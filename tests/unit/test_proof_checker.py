@@ -32,6 +32,7 @@ CLIENT, SIGNED, SENT = UUID(int=3), UUID(int=4), UUID(int=5)
 SAGA, UNDONE, ENGAGEMENT, ORDER = UUID(int=6), UUID(int=7), UUID(int=8), UUID(int=9)
 PROJECTS = (UUID(int=10), UUID(int=11))
 NEW = UUID(int=99)
+POISON = {"k": frozenset({"orders"})}
 
 
 def honest() -> Evidence:
@@ -301,6 +302,19 @@ def test_two_answers_under_one_key_are_seen():
 
 
 def test_poison_has_to_be_parked():
-    assert [violation.kind for violation in check(honest(), poison=frozenset({"k"}))] == [Kind.LOST]
+    assert [violation.kind for violation in check(honest(), poison=POISON)] == [Kind.LOST]
     parked = BROKEN["a parked message"][0](honest())
-    assert check(parked, poison=frozenset({"k"})) == []
+    assert check(parked, poison=POISON) == []
+    at_two = {"k": frozenset({"orders", "engagements"})}
+    assert [violation.kind for violation in check(parked, poison=at_two)] == [Kind.LOST]
+
+
+def test_poison_in_the_stream_is_no_event_that_nobody_decided():
+    evidence = honest()
+    assert evidence.told is not None
+    with_poison = replace(
+        evidence,
+        told=evidence.told | {NEW},
+        parked=[Parked(service="orders", key=str(NEW), subject="evt.1.client.changed", error="poison")],
+    )
+    assert check(with_poison, poison={str(NEW): frozenset({"orders"})}) == []

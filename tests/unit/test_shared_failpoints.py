@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.failpoints import FailpointError, FailpointSpellingError, arm, failpoint, hits, set_trap
+from shared import clock
+from shared.failpoints import FailpointError, FailpointSpellingError, arm, failpoint, hits, set_clock_error, set_trap
 
 POINT = "orders.after_commit"
 
@@ -91,6 +93,15 @@ def test_kill_kills_the_process_at_once(tmp_path: Path):
 def test_what_cannot_be_read_stops_the_process_from_starting(tmp_path: Path, points: str):
     with pytest.raises(FailpointSpellingError, match="cannot read"):
         armed(tmp_path, points)
+
+
+def test_a_clock_is_wrong_by_what_is_set_for_its_process_and_right_again(tmp_path: Path):
+    armed(tmp_path)
+    set_clock_error(tmp_path, os.getpid(), 3600)
+    set_clock_error(tmp_path, os.getpid() + 1, -3600)
+    assert clock.now() - datetime.now(UTC) > timedelta(minutes=59)
+    set_clock_error(tmp_path, os.getpid(), 0)
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=59)
 
 
 def test_points_need_a_folder_to_count_in():

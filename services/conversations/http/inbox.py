@@ -16,7 +16,6 @@ from services.conversations.http.places import require_project
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationInInbox, ConversationView
 from shared.errors import NotFound, RefersToNothing
-from shared.web.idempotency import refused
 from shared.web.inputs import Asker, Db, JSONBody
 from shared.web.openapi import refusals
 from shared.web.paging import (
@@ -70,7 +69,6 @@ class InboxController(Controller):
     ) -> Response[ConversationView]:
         try:
             project = await require_project(request, data.project_id)
-        except NotFound:
-            error = RefersToNothing("project_id", "project")
-            return await refused(request, database, actor.org_id, error)
+        except NotFound as error:
+            raise RefersToNothing("project_id", "project") from error
         return await calls.open_conversation(request, actor, database, project, data.subject)

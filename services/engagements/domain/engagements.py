@@ -24,10 +24,14 @@ class NewEngagement(msgspec.Struct, frozen=True, kw_only=True):
     client_id: UUID
     name: str
     proposal_id: UUID | None
+    is_proposal_there: bool
+    """Whether its owner knows the proposal that is named, if one is."""
 
 
 async def create(tx: Tx, actor: Actor, new: NewEngagement, at: datetime) -> Engagement:
-    """Open an engagement. Raises RefersToNothing for a client who is not known, or closed."""
+    """Open an engagement. Raises RefersToNothing for a proposal that is not there, a client not known, or closed."""
+    if new.proposal_id is not None and not new.is_proposal_there:
+        raise RefersToNothing("proposal_id", "proposal")
     client = await replicas.lock_open_client(tx, actor.org_id, new.client_id)
     if client is None:
         raise RefersToNothing("client_id", "client")

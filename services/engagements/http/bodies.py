@@ -25,17 +25,23 @@ EngagementName = Annotated[
 ProjectName = Annotated[
     str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S", description="1 to 255 characters.")
 ]
+ProposalId = Annotated[UUID, Meta(description="The proposal that it came of; 422 when there is none.")]
 Description = Annotated[str, Meta(max_length=20_000)]
 
 
 class EngagementBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     client_id: UUID
     name: EngagementName = ""
-    proposal_id: UUID | None = None
+    proposal_id: ProposalId | None = None
 
-    def engagement(self) -> NewEngagement:
+    def engagement(self, *, is_proposal_there: bool) -> NewEngagement:
         """What the domain makes an engagement of."""
-        return NewEngagement(client_id=self.client_id, name=_or_empty(self.name), proposal_id=self.proposal_id)
+        return NewEngagement(
+            client_id=self.client_id,
+            name=_or_empty(self.name),
+            proposal_id=self.proposal_id,
+            is_proposal_there=is_proposal_there,
+        )
 
 
 class EngagementChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

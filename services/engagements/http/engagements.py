@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from services.engagements import views
 from services.engagements.domain import engagements, reading
 from services.engagements.http.bodies import EngagementBody, EngagementChangesBody
-from services.engagements.http.learning import learn_client
+from services.engagements.http.learning import is_proposal, learn_client
 from services.engagements.model import EngagementChanges, EngagementStatus
 from services.engagements.views import EngagementSummary, EngagementView
 from shared import clock
@@ -78,9 +78,10 @@ class EngagementController(Controller):
         data: JSONBody[EngagementBody],
     ) -> Response[EngagementSummary]:
         await learn_client(database, bus, actor.org_id, data.client_id)
+        is_there = data.proposal_id is not None and await is_proposal(bus, actor.org_id, data.proposal_id)
 
         async def effect(tx: Tx) -> Response[EngagementSummary]:
-            engagement = await engagements.create(tx, actor, data.engagement(), clock.now())
+            engagement = await engagements.create(tx, actor, data.engagement(is_proposal_there=is_there), clock.now())
             return single(request, views.engagement_summary(engagement), engagement.version, status=201)
 
         return await once(request, database, actor.org_id, effect)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.engagements.store import replicas
 from shared.contracts.identity import ClientQuestion, ClientState
-from shared.contracts.proposals import TemplateQuestion, TemplateState
+from shared.contracts.proposals import ProposalQuestion, ProposalState, TemplateQuestion, TemplateState
 from shared.database import Database
 from shared.messaging.bus import Bus
 from shared.messaging.questions import ask
@@ -35,3 +35,8 @@ async def learn_template(database: Database, bus: Bus, org: UUID, template: UUID
     if told is not None:
         async with database.transaction(org) as tx:
             await replicas.keep_template(tx, told)
+
+
+async def is_proposal(bus: Bus, org: UUID, proposal: UUID) -> bool:
+    """Whether the proposal service knows such a proposal; nothing of it is kept here. Raises BrokerAway."""
+    return await ask(bus, "proposals", "proposal", ProposalQuestion(org_id=org, id=proposal), ProposalState) is not None

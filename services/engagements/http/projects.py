@@ -141,6 +141,7 @@ class ProjectController(Controller):
         summary="Move a project to its next phase",
         guards=[staff_only],
         status_code=200,
+        opt={"resource": project_is_there},
         responses=refusals(403, 404, 412, 422, because={409: "The project is in Handoff, or it is not Active"}),
     )
     async def advance(

@@ -103,6 +103,7 @@ class TaskController(Controller):
         "/complete",
         summary="Mark a task as complete; a client, one that is for them",
         status_code=200,
+        opt={"resource": task_is_there},
         responses=refusals(404, 412),
     )
     async def complete(

@@ -13,6 +13,7 @@ from services.proposals.model.proposals import Item, Proposal, ProposalStatus, U
 from services.proposals.store import proposals as store
 from services.proposals.store import templates
 from services.proposals.store.proposals import Filters
+from shared.contracts.proposals import ProposalQuestion, ProposalState
 from shared.database import Tx
 from shared.errors import NotFound
 from shared.ids import new_id
@@ -133,6 +134,12 @@ async def reject(tx: Tx, actor: Actor, proposal: UUID | None, reason: str | None
     rejected = (await hold(tx, actor, proposal)).rejected(at)
     await store.save_rejected(tx, rejected, reason)
     return rejected
+
+
+async def tell(tx: Tx, question: ProposalQuestion) -> ProposalState | None:
+    """What others may know of a proposal; None for one that is deleted, or never was."""
+    is_there = await store.is_there(tx, question.org_id, question.id)
+    return ProposalState(org_id=question.org_id, id=question.id) if is_there else None
 
 
 def reader(actor: Actor) -> str | None:

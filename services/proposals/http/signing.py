@@ -14,12 +14,12 @@ from litestar.params import HeaderParameter
 from services.proposals.domain import signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
-from services.proposals.model.proposals import ProposalNotSignable, Signature
+from services.proposals.model.proposals import Signature
 from services.proposals.sign_desk import SignDesk
 from services.proposals.views import Signed, SignReport
 from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
-from shared.web.idempotency import REPLAYED, key_of, refused
+from shared.web.idempotency import REPLAYED, key_of
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
 from shared.web.origin import CLIENT_ADDRESS_HEADER
@@ -56,7 +56,6 @@ class SignController(Controller):
         request: Request[Any, Any, Any],
         actor: Asker,
         desk: NamedDependency[SignDesk],
-        database: Db,
         proposal_id: IdInPath,
         prefer: Prefer = None,
         data: JSONBody[SignBody | None] = None,
@@ -71,10 +70,7 @@ class SignController(Controller):
             await proposal_is_there(request)
             raise
         wait_seconds = _wait(prefer)
-        try:
-            answer = await desk.sign(actor, proposal, _signature(request, body), key=key, wait_seconds=wait_seconds)
-        except (NotFound, ProposalNotSignable) as error:
-            return await refused(request, database, actor.org_id, error)
+        answer = await desk.sign(actor, proposal, _signature(request, body), key=key, wait_seconds=wait_seconds)
         if answer.report is not None:
             location = {"location": f"/api/proposals/{proposal}/sign"}
             return Response(

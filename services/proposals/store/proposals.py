@@ -35,6 +35,9 @@ select {COLUMNS} from proposals where {READABLE} and id = $3
 LOCK = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3 for update
 """
+IS_THERE = """
+select exists (select from proposals where org_id = $1 and id = $2 and deleted_at is null)
+"""
 ITEMS = """
 select id, name, description, price, service_id, created_at from proposal_items
 where org_id = $1 and proposal_id = $2 order by position
@@ -136,6 +139,11 @@ async def lock(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -
     """The proposal with its items, if the caller may read it, locked until the transaction ends."""
     found = await tx.row(Proposal, LOCK, org, only_sent_to, proposal)
     return None if found is None else await _with_items(tx, found)
+
+
+async def is_there(tx: Tx, org: UUID, proposal: UUID) -> bool:
+    """Whether the organisation has the proposal."""
+    return await tx.value(IS_THERE, org, proposal)
 
 
 async def save_draft(tx: Tx, after: Proposal, *, with_items: bool) -> None:

@@ -1,0 +1,39 @@
+"""Hears of signed proposals and writes an invoice for each, once. Needs Python 3.11 and `pip install nats-py[nkeys]`.
+
+Run it with the URL that `serx secrets --listener billing=proposal.signed` made: `consumer.py URL invoices.db`
+"""
+
+import asyncio
+import json
+import sqlite3
+import sys
+from urllib.parse import urlsplit
+
+import nats
+
+
+async def listen(url: str, database: sqlite3.Connection, name: str = "listener-billing") -> None:
+    place = urlsplit(url)  # nats://SEED@HOST:PORT
+    broker = await nats.connect(
+        f"nats://{place.hostname}:{place.port}",
+        nkeys_seed_str=place.netloc.partition("@")[0],
+        inbox_prefix=f"_INBOX_{name}",
+    )
+    events = await broker.jetstream().pull_subscribe_bind(name, "EVENTS")
+    while True:
+        try:
+            messages = await events.fetch(50, timeout=30)
+        except nats.errors.TimeoutError:
+            continue  # nothing happened
+        for message in messages:
+            with database:  # the id and the work in one transaction, the ack after its commit
+                if database.execute("insert or ignore into seen values (?)", [message.headers["ce-id"]]).rowcount:
+                    signed = json.loads(message.data)
+                    database.execute("insert into invoices values (?, ?)", [signed["id"], signed["total"]])
+            await message.ack()
+
+
+invoices = sqlite3.connect(sys.argv[2])
+invoices.execute("create table if not exists seen (id primary key)")
+invoices.execute("create table if not exists invoices (proposal, total)")
+asyncio.run(listen(sys.argv[1], invoices))
