@@ -9,16 +9,28 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from deploy.failure import Failure
 from deploy.proof.report import Report, as_json, picture, report_of, write
+
+if TYPE_CHECKING:
+    from deploy.proof.recovery import Report as Timed
 
 app = App(name="prove", help="Break everything, and show that the promises hold.")
 
@@ -59,23 +71,60 @@ def exactly_once(
         Print the figures as JSON instead of the table.
     """
     seed = seed or secrets.token_hex(4)
-    folder = Path(tempfile.mkdtemp(prefix="serx-proof.")) if keep is None else keep
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with _folder(keep) as folder:
         proven = asyncio.run(_prove(folder, kills, seed, only, history))
-    finally:
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
     if report is not None:
         write(proven, report)
-    if as_json_:
-        sys.stdout.buffer.write(as_json(proven))
-    else:
-        console = Console()
-        console.width = max(console.width, 100)
-        console.print(picture(proven))
-    if not proven.is_proven:
-        sys.exit(1)
+    _show(as_json(proven) if as_json_ else picture(proven), is_proven=proven.is_proven)
+
+
+@app.command
+def recovery(
+    *,
+    rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 5,
+    report: Path | None = None,
+    keep: Path | None = None,
+    as_json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Kill one thing at a time while nothing else goes on, and time the next signature; status 1 if one takes too long.
+
+    Promised are 1 s after the broker was killed, 2 s after a service (or both its replicas) or a gateway, 3 s after the
+    database. The stack is that of `exactly-once`, and at the end the same promises are checked.
+
+    Parameters
+    ----------
+    rounds
+        How often each is killed.
+    report
+        Write the figures here, as JSON.
+    keep
+        Use this folder, and leave data and logs in it.
+    as_json_
+        Print the figures as JSON instead of the table.
+    """
+    from deploy.proof import recovery as measuring
+
+    with _folder(keep) as folder:
+        timed = asyncio.run(_time(folder, rounds))
+    if report is not None:
+        report.write_bytes(measuring.as_json(timed))
+    _show(measuring.as_json(timed) if as_json_ else measuring.picture(timed), is_proven=timed.is_proven)
+
+
+async def _time(folder: Path, rounds: int) -> Timed:
+    from deploy.proof.history import History
+    from deploy.proof.recovery import CASES, Watch
+    from deploy.proof.stack import is_supported, standing
+
+    if not is_supported():
+        raise Failure("The faults of the proof need Linux.")
+    seed = secrets.token_hex(4)
+    with _progress() as progress:
+        bar = progress.add_task("Starting", total=rounds * len(CASES))
+        async with standing(folder, random.Random(seed)) as stack:  # noqa: S311 - nothing secret
+            progress.update(bar, description="Killing")
+            watch = Watch(stack, History(), seed, lambda: progress.advance(bar))
+            return await watch.measure(rounds, f"serx prove recovery --rounds {rounds}")
 
 
 async def _prove(folder: Path, kills: int, seed: str, only: str, history: Path | None) -> Report:
@@ -94,10 +143,9 @@ async def _prove(folder: Path, kills: int, seed: str, only: str, history: Path |
     possible = tuple(fault for fault in faults if with_disks or not fault.needs_disks)
     if not possible:
         raise Failure("Only root can fill disks: the faults that were asked for need a mount.")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         (history or folder / "history.jsonl").open("wb") as told,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        _progress() as progress,
     ):
         bar = progress.add_task("Starting", total=kills)
         chance = random.Random(seed)  # noqa: S311 - a seed is the point
@@ -108,3 +156,35 @@ async def _prove(folder: Path, kills: int, seed: str, only: str, history: Path |
     command = f"serx prove exactly-once --kills {kills} --seed {seed}"
     left_out = [fault.name for fault in faults if fault not in possible]
     return report_of(outcome, command + (f" --only {shlex.quote(only)}" if only else ""), left_out)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """The folder to keep, or one that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="serx-proof.")) if keep is None else keep
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _progress() -> Progress:
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
+        *(TimeRemainingColumn(), TextColumn("left")),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _show(result: bytes | RenderableType, *, is_proven: bool) -> None:
+    """JSON or a table; then the end, with status 1 unless all is proven."""
+    if isinstance(result, bytes):
+        sys.stdout.buffer.write(result)
+    else:
+        console = Console()
+        console.width = max(console.width, 100)
+        console.print(result)
+    if not is_proven:
+        sys.exit(1)

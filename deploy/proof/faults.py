@@ -23,6 +23,8 @@ from shared.messaging.topology import SERVICES
 
 FROZEN_SECONDS = (0.3, 3.0)
 """Longer than a flow's lease (2 s) at the longest."""
+LONG_FROZEN_SECONDS = 10.0
+"""Longer than AckWait (5 s) too: what it was given is delivered again, to the other replica."""
 WEATHER_SECONDS = (0.3, 1.5)
 CLOCK_ERROR_SECONDS = (2.0, 15.0)
 """An identity that the gateway signs lives 30 s and is renewed after 10: clocks may differ by less than 20 s."""
@@ -63,6 +65,10 @@ async def kill_both_replicas(stack: Stack, chance: random.Random) -> None:
 
 async def freeze_process(stack: Stack, chance: random.Random) -> None:
     await _frozen(stack.pids[chance.choice(REPLICAS)], chance)
+
+
+async def freeze_process_long(stack: Stack, chance: random.Random) -> None:
+    await _frozen(stack.pids[chance.choice(REPLICAS)], chance, LONG_FROZEN_SECONDS)
 
 
 async def kill_broker(stack: Stack, chance: random.Random) -> None:
@@ -205,6 +211,7 @@ FAULTS = (
     Fault("process killed", kill_process, 8),
     Fault("both replicas killed", kill_both_replicas, 3),
     Fault("process frozen", freeze_process, 4),
+    Fault("process frozen for 10 s", freeze_process_long, 1),
     Fault("broker killed", kill_broker, 4),
     Fault("broker frozen", freeze_broker, 1),
     Fault("broker's store deleted", lose_store, 2),
@@ -228,10 +235,10 @@ FAULTS = (
 )
 
 
-async def _frozen(pid: int, chance: random.Random) -> None:
+async def _frozen(pid: int, chance: random.Random, seconds: float | None = None) -> None:
     _signal(pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
+        await asyncio.sleep(seconds or chance.uniform(*FROZEN_SECONDS))
     finally:
         _signal(pid, signal.SIGCONT)
 

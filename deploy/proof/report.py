@@ -17,6 +17,7 @@ from deploy.proof.checker import Kind, Violation
 from deploy.proof.storm import Outcome
 
 SHOWN_VIOLATIONS = 20
+SHOWN_LAST = 3
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -36,6 +37,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seed: str
     took_seconds: float
     settled_seconds: float
+    last_to_settle: list[str]
+    """What the last look but one still found, in the words of the rules."""
     calls: int
     proposals: int
     signed: int
@@ -53,13 +56,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_of(outcome: Outcome, command: str, left_out: Sequence[str] = ()) -> Report:
     """The figures of a run."""
-    wrong = Counter(violation.kind for violation in outcome.violations)
+    kinds = Counter(violation.kind for violation in outcome.violations)
     return Report(
         command=command,
         is_proven=not outcome.violations,
         seed=outcome.seed,
         took_seconds=round(outcome.took_seconds, 1),
         settled_seconds=round(outcome.settled_seconds, 1),
+        last_to_settle=outcome.last_to_settle,
         calls=outcome.calls,
         proposals=outcome.proposals,
         signed=outcome.signed,
@@ -69,8 +73,8 @@ def report_of(outcome: Outcome, command: str, left_out: Sequence[str] = ()) -> R
         poison_parked=outcome.poison,
         faults=outcome.faults,
         left_out=list(left_out),
-        recovery={name: _recovery(seconds) for name, seconds in outcome.recoveries.items() if seconds},
-        wrong={kind.value: wrong[kind] for kind in Kind},
+        recovery={name: recovery_of(seconds) for name, seconds in outcome.recoveries.items() if seconds},
+        wrong={kind.value: kinds[kind] for kind in Kind},
         violations=outcome.violations,
     )
 
@@ -88,7 +92,7 @@ def picture(report: Report) -> RenderableType:
     verdict = Text("Exactly once: proven", style="bold green")
     if not report.is_proven:
         verdict = Text(f"NOT exactly once: {len(report.violations)} violations", style="bold red")
-    return Group(_sums(report), _faults(report), verdict, *_violations(report))
+    return Group(_sums(report), _faults(report), verdict, *wrong(report.violations))
 
 
 def _sums(report: Report) -> Table:
@@ -112,6 +116,8 @@ def _sums(report: Report) -> Table:
     for name, count in rows:
         table.add_row(Text(name), f"{count:,}")
     table.add_row(Text("All settled after the last fault"), f"{report.settled_seconds:.1f} s")
+    for sentence in report.last_to_settle[:SHOWN_LAST]:
+        table.add_row(Text(f"  waited for: {sentence}"))
     table.add_row(Text("It took"), f"{report.took_seconds:.0f} s")
     table.add_row(Text("Seed"), Text(report.seed))
     return table
@@ -132,17 +138,19 @@ def _faults(report: Report) -> Table:
     return table
 
 
-def _violations(report: Report) -> list[Text]:
+def wrong(violations: Sequence[Violation]) -> list[Text]:
+    """What is wrong, a line each, of many only the first."""
     shown = [
         Text(f"  {violation.kind}: {violation.sentence} ({violation.rule})")
-        for violation in report.violations[:SHOWN_VIOLATIONS]
+        for violation in violations[:SHOWN_VIOLATIONS]
     ]
-    if len(report.violations) > SHOWN_VIOLATIONS:
-        shown.append(Text(f"  … and {len(report.violations) - SHOWN_VIOLATIONS} more"))
+    if len(violations) > SHOWN_VIOLATIONS:
+        shown.append(Text(f"  … and {len(violations) - SHOWN_VIOLATIONS} more"))
     return shown
 
 
-def _recovery(seconds: Sequence[float]) -> Recovery:
+def recovery_of(seconds: Sequence[float]) -> Recovery:
+    """Of at least one time."""
     ordered = sorted(seconds)
     return Recovery(
         measured=len(ordered),

@@ -83,6 +83,11 @@ class Signers:
                 for number in range(count):
                     tasks.create_task(self._work(random.Random(f"{self._seed}.{number}")))  # noqa: S311 - a seed is the point
 
+    @property
+    def is_stocked(self) -> bool:
+        """Whether as many proposals are ready as can be."""
+        return self._stock.full()
+
     async def probe(self) -> None:
         """Sign a proposal that was written and sent before; nothing when there is none left."""
         if not self._stock.empty():

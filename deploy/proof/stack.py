@@ -85,6 +85,12 @@ class Stack(Installation):
             self._site.addresses, name=name, email=email, password=self._site.credentials.demo_admin
         )
 
+    async def is_ready(self) -> bool:
+        """Whether every replica of every process says that it is, and interpreters stand by for those that die next."""
+        return not self._background and all(
+            await asyncio.gather(*(http_ready(self._site.ports[name]) for name in REPLICAS))
+        )
+
     async def start(self) -> None:
         """Start everything. Raises Failure when something cannot start."""
         for relay in self._relays:

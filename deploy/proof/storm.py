@@ -47,6 +47,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int
     poison: int
     settled_seconds: float
+    last_to_settle: list[str]
     took_seconds: float
     violations: list[Violation]
 
@@ -67,6 +68,7 @@ class Storm:
         self._is_calm = True
         self._made: list[asyncio.Task[None]] = []
         self._probes: list[asyncio.Task[None]] = []
+        self._last_to_settle: list[Violation] = []
 
     async def run(self, kills: int, faults: Sequence[Fault] = FAULTS) -> Outcome:
         """Make `kills` of the `faults`, one after and upon another. Raises Failure when the stack cannot start."""
@@ -94,6 +96,7 @@ class Storm:
             repeated=self._stack.broker.repeated,
             poison=len(self._stack.poison),
             settled_seconds=settled_seconds,
+            last_to_settle=sorted({violation.sentence for violation in self._last_to_settle}),
             took_seconds=time.monotonic() - began,
             violations=violations,
         )
@@ -140,4 +143,5 @@ class Storm:
             violations = check(evidence, tuple(self._history.lines), poison=self._stack.poison)
             if not violations or looked_at > SETTLE_SECONDS:
                 return violations, evidence, time.monotonic() - last_fault
+            self._last_to_settle = violations
             await asyncio.sleep(LOOK_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,8 +80,9 @@ BACK = (
     "orders.after_reply",
 )
 """Every boundary of a flow that is undone."""
-ACTIONS = ("kill", "raise", "freeze:2.2")
-"""Frozen for longer than a run's lease (2 s), so that it is swept up; the storm freezes with a second replica there."""
+ACTIONS = ("kill", "raise", f"freeze:{os.environ.get('SERX_TEST_FREEZE_SECONDS', '2.2')}")
+"""Frozen for longer than a run's lease (2 s), so that it is swept up. 10 s are longer than AckWait (5 s) too: what the
+process holds is delivered again. The storm freezes so long while there is a second replica, to which it goes."""
 
 
 @pytest.mark.parametrize("action", ACTIONS)
