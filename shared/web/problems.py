@@ -26,6 +26,8 @@ from shared.web.actor import UntrustedIdentity
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+DATABASE_RETRY_AFTER_SECONDS = 5
+"""A process has a second replica; a database that is started again takes about as long as this."""
 REFUSAL = "refusal"
 """Under this name the request's state has the error that was answered."""
 
@@ -114,12 +116,13 @@ def render(kind: Kind, detail: str, *, instance: str, errors: Mapping[str, Any] 
     return msgspec.json.encode(problem)
 
 
-def headers_of(kind: Kind) -> dict[str, str]:
-    """The headers that go with a kind of problem."""
+def headers_of(kind: Kind, error: Exception | None = None) -> dict[str, str]:
+    """The headers that go with a kind of problem; `error` says more about when to come again."""
     if kind.status == UNAUTHENTICATED.status:
         return {"www-authenticate": "Bearer"}
     if kind.status == AWAY.status:
-        return {"retry-after": str(RETRY_AFTER_SECONDS)}
+        is_database = isinstance(error, DatabaseAway)
+        return {"retry-after": str(DATABASE_RETRY_AFTER_SECONDS if is_database else RETRY_AFTER_SECONDS)}
     return {}
 
 
@@ -136,7 +139,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         render(kind, detail, instance=request.url.path, errors=errors),
         status_code=kind.status,
         media_type=MEDIA_TYPE,
-        headers=headers_of(kind) | dict(getattr(error, "headers", None) or {}),
+        headers=headers_of(kind, error) | dict(getattr(error, "headers", None) or {}),
     )
 
 

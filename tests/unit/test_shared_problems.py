@@ -98,6 +98,7 @@ def test_every_kind_has_a_slug_and_a_title_of_its_own():
 def test_who_is_not_known_is_told_how_and_who_comes_early_is_told_when():
     assert headers_of(problems.UNAUTHENTICATED) == {"www-authenticate": "Bearer"}
     assert headers_of(problems.AWAY) == {"retry-after": "1"}
+    assert headers_of(problems.AWAY, DatabaseAway("gone")) == {"retry-after": "5"}
     assert headers_of(problems.CONFLICT) == {}
 
 
