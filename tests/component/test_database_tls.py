@@ -13,6 +13,7 @@ import struct
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -21,7 +22,7 @@ import pytest
 from deploy.local.ports import HOST
 from deploy.nats_config import Certificate
 from shared.database import DatabaseAway
-from tests.component.test_tls import certificate
+from tests.component.test_tls import certificate, signed_by_itself
 from tests.support.databases import Databases, opened
 from tests.support.servers import until
 
@@ -73,25 +74,28 @@ async def _pipe(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 async def test_a_database_is_reached_by_tls_and_only_one_whose_certificate_is_trusted(
-    databases: Databases, certificate: Certificate
+    databases: Databases, certificate: Certificate, tmp_path: Path
 ):
+    strangers = signed_by_itself(tmp_path)
     async with databases.fresh("orders") as dsn, relay(dsn, certificate) as by_tls:
-        trusting = f"{by_tls}?sslmode=verify-full&sslrootcert={certificate.chain}"
-        async with opened(trusting) as database, database.transaction_across_organisations() as tx:
-            assert await tx.value("select count(*) from orders") == 0
-        async with opened(f"{by_tls}?sslmode=verify-full") as database:
-            with pytest.raises((DatabaseAway, ssl.SSLError)):
-                async with database.transaction_across_organisations() as tx:
-                    await tx.value("select 1")
+        assert await orders_at(f"{by_tls}?sslmode=verify-full&sslrootcert={certificate.chain}") == 0
+        with pytest.raises(DatabaseAway, match="SSLCertVerificationError"):
+            await orders_at(f"{by_tls}?sslmode=verify-full&sslrootcert={strangers.chain}")
 
 
-async def test_whoever_wants_tls_does_not_take_less(databases: Databases):
+async def test_whoever_wants_tls_does_not_take_less(databases: Databases, certificate: Certificate):
     plain = await asyncpg.connect(databases.admin_dsn)
     has_tls = await plain.fetchval("show ssl") == "on"
     await plain.close()
     if has_tls:
         pytest.skip("this PostgreSQL speaks TLS")
-    async with databases.fresh("orders") as dsn, opened(f"{dsn}?sslmode=verify-full") as database:
-        with pytest.raises((DatabaseAway, ssl.SSLError)):
-            async with database.transaction_across_organisations() as tx:
-                await tx.value("select 1")
+    async with databases.fresh("orders") as dsn:
+        assert await orders_at(dsn) == 0
+        with pytest.raises(DatabaseAway) as told:
+            await orders_at(f"{dsn}?sslmode=verify-full&sslrootcert={certificate.chain}")
+        assert "rejected SSL upgrade" in str(told.value.__cause__)
+
+
+async def orders_at(dsn: str) -> int:
+    async with opened(dsn) as database, database.transaction_across_organisations() as tx:
+        return await tx.value("select count(*) from orders")

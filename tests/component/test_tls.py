@@ -28,8 +28,11 @@ pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """For this machine's loopback address, signed by itself."""
-    folder = tmp_path_factory.mktemp("tls")
+    return signed_by_itself(tmp_path_factory.mktemp("tls"))
+
+
+def signed_by_itself(folder: Path) -> Certificate:
+    """For this machine's loopback address: an authority of its own."""
     chain, key = folder / "chain.pem", folder / "key.pem"
     subject = ("-subj", "/CN=serx", "-addext", f"subjectAltName=IP:{HOST}")
     made = ("-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(chain))
