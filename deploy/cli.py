@@ -16,6 +16,7 @@ _COMMANDS = {
     "parked": ("deploy.operators.parked:app", "Messages that could not be handled: list, show, retry, drop."),
     "outbox": ("deploy.operators.outbox:outbox", "Events that wait to be published."),
     "replicas": ("deploy.operators.replicas:app", "Copies of other services' data: rebuild."),
+    "check": ("deploy.operators.checking:check_all", "Compare the five databases, and say what does not agree."),
     "prove": ("deploy.proof.command:app", "Break everything, and show that the promises hold."),
     "secrets": ("deploy.secret_files:make_secrets", "Make the secrets of an installation, a folder for each process."),
     "listeners": ("deploy.listening:keep_listeners", "Make the consumers of services that listen to events."),

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from deploy.failure import Failure
-from deploy.operators import showing, site
+from deploy.operators import mending, showing, site
 from deploy.operators.options import AsJson, By, DataDir, Limit, OlderThan, Org, Reason, Service, before, who, why
 from deploy.operators.site import Site
 from services.proposals.domain import interventions, signing
@@ -133,6 +133,21 @@ def cancel(saga: SagaId, /, *, reason: Reason, by: By = None, data_dir: DataDir 
     """
     _intervene(site.found(data_dir, os.environ), saga, interventions.cancel, "cancel", by, reason)
     showing.say(f"The flow {saga} is being undone. See how it goes: serx sagas show {saga}")
+
+
+@app.command(name="mend")
+def mend_(*, reason: Reason, by: By = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """After a restore: have made again what completed flows lack, and taken out what no flow made. Can be repeated.
+
+    The flows are the truth. The services do it, with the same ids as the first time; `serx check` shows when it is so.
+    """
+    done = Intervention(action="retry", actor=who(by), reason=why(reason), at=clock.now())
+    said = asyncio.run(mending.mend(site.found(data_dir, os.environ), done))
+    if as_json:
+        showing.json(said)
+        return
+    rows = [(str(each.saga_id), each.service, each.step) for each in said]
+    showing.table("Said", ("Flow", "To", "Step"), rows, empty="Every flow has what it made, and nothing else is there.")
 
 
 async def listed(installation: Site, filters: Filters, *, service: str | None, limit: int) -> list[FlowLine]:

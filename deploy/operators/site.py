@@ -33,6 +33,18 @@ class Site:
         self._broker = broker
         self._hint = hint
 
+    @property
+    def broker(self) -> str | None:
+        """Its URL, as a user who may do everything; None when that is not known."""
+        return self._broker
+
+    def dsns(self) -> dict[str, str]:
+        """Of every service, as that service. Raises Failure when one is not known."""
+        missing = [variable(service) for service in SERVICES if service not in self._dsns]
+        if missing:
+            raise Failure(f"Every service's database is needed: set {', '.join(missing)}.")
+        return dict(self._dsns)
+
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[Database]:
         """The database of a service. Raises Failure when it cannot be used, and for what a rule refuses."""

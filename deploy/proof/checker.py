@@ -43,15 +43,21 @@ Poisoned = Mapping[str, frozenset[str]]
 """Message keys that were made impossible to handle on purpose, and the services that have to park each."""
 
 
-def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: Poisoned | None = None) -> list[Violation]:
-    """Every broken promise."""
+def check(
+    evidence: Evidence,
+    history: Sequence[Line] = (),
+    *,
+    poison: Poisoned | None = None,
+    is_in_use: bool = False,
+) -> list[Violation]:
+    """Every broken promise. `is_in_use`: a project may have been renamed since, and a client's e-mail changed."""
     poison = poison or {}
     rules: dict[str, Callable[[], Found]] = {
-        "a Signed proposal has one of each": lambda: signed_has_one_of_each(evidence),
+        "a Signed proposal has one of each": lambda: signed_has_one_of_each(evidence, is_in_use=is_in_use),
         "one that is not Signed has none": lambda: unsigned_has_none(evidence),
         "no flow is unfinished": lambda: no_flow_is_unfinished(evidence),
         "sums of items are totals": lambda: sums_are_totals(evidence),
-        "organisations and clients agree": lambda: owners_agree(evidence),
+        "organisations and clients agree": lambda: owners_agree(evidence, is_in_use=is_in_use),
         "a client is one": lambda: clients_are_one(evidence),
         "all that was said is published": lambda: all_is_published(evidence),
         "each event is told, and told once": lambda: events_are_told_once(evidence, poison),
@@ -63,7 +69,7 @@ def check(evidence: Evidence, history: Sequence[Line] = (), *, poison: Poisoned 
     return [Violation(name, kind, sentence) for name, rule in rules.items() for kind, sentence in rule()]
 
 
-def signed_has_one_of_each(evidence: Evidence, *, of: Proposal | None = None) -> Found:
+def signed_has_one_of_each(evidence: Evidence, *, of: Proposal | None = None, is_in_use: bool = False) -> Found:
     """Of all proposals, or of one."""
     engagements, orders = _active_of(evidence.engagements), _active_of(evidence.orders)
     projects: dict[UUID, list[Project]] = defaultdict(list)
@@ -76,7 +82,7 @@ def signed_has_one_of_each(evidence: Evidence, *, of: Proposal | None = None) ->
         yield from _one(proposal, "engagement", engagements[proposal.id], proposal.engagement_id)
         yield from _one(proposal, "order", orders[proposal.id], proposal.order_id)
         if proposal.engagement_id is not None:
-            yield from _a_project_each(proposal, projects[proposal.engagement_id])
+            yield from _a_project_each(proposal, projects[proposal.engagement_id], is_in_use=is_in_use)
 
 
 def unsigned_has_none(evidence: Evidence) -> Found:
@@ -114,9 +120,8 @@ def sums_are_totals(evidence: Evidence) -> Found:
             yield Kind.UNTRUE, f"order {order.id} says {order.price} {order.currency}, its proposal {proposal.total}"
 
 
-def owners_agree(evidence: Evidence) -> Found:
+def owners_agree(evidence: Evidence, *, is_in_use: bool = False) -> Found:
     proposals = {proposal.id: proposal for proposal in evidence.proposals}
-    clients = {client.id: client for client in evidence.clients}
     engagements = {engagement.id: engagement for engagement in evidence.engagements}
     for proposal in evidence.proposals:
         if not proposal.items_are_its_own:
@@ -124,13 +129,7 @@ def owners_agree(evidence: Evidence) -> Found:
     for saga in evidence.sagas:
         if (proposal := proposals.get(saga.proposal_id)) and proposal.org_id != saga.org_id:
             yield Kind.UNTRUE, f"the flow {saga.id} is of another organisation than its proposal"
-    for made in (*evidence.engagements, *evidence.orders):
-        client = clients.get(made.client_id)
-        if client is None or client.org_id != made.org_id:
-            yield Kind.UNTRUE, f"{_what(made)} {made.id} has a client whom its organisation does not have"
-        proposal = proposals.get(made.proposal_id) if made.proposal_id else None
-        if proposal and (proposal.org_id != made.org_id or (client and client.email != proposal.email)):
-            yield Kind.UNTRUE, f"{_what(made)} {made.id} is of another organisation or client than its proposal"
+    yield from _owners_of_made_agree(evidence, proposals, is_in_use=is_in_use)
     for part in (*evidence.projects, *(order for order in evidence.orders if order.engagement_id)):
         whole = engagements.get(part.engagement_id) if part.engagement_id else None
         is_of_it = whole is not None and (whole.org_id, whole.client_id) == (part.org_id, part.client_id)
@@ -214,6 +213,20 @@ def keyed_answers_are_one(history: Sequence[Line]) -> Found:
             yield Kind.DOUBLED, f"the Idempotency-Key {key} was given {len(different)} different answers"
 
 
+def _owners_of_made_agree(evidence: Evidence, proposals: Mapping[UUID, Proposal], *, is_in_use: bool) -> Found:
+    clients = {client.id: client for client in evidence.clients}
+    for made in (*evidence.engagements, *evidence.orders):
+        if made.cancelled_at is not None and is_in_use:
+            continue  # a restore may have lost its client with its flow
+        client = clients.get(made.client_id)
+        if client is None or client.org_id != made.org_id:
+            yield Kind.UNTRUE, f"{_what(made)} {made.id} has a client whom its organisation does not have"
+        proposal = proposals.get(made.proposal_id) if made.proposal_id else None
+        is_anothers = client is not None and proposal is not None and client.email != proposal.email and not is_in_use
+        if proposal and (proposal.org_id != made.org_id or is_anothers):
+            yield Kind.UNTRUE, f"{_what(made)} {made.id} is of another organisation or client than its proposal"
+
+
 def _one(proposal: Proposal, what: str, made: Sequence[Engagement | Order], expected: UUID | None) -> Found:
     ids = [each.id for each in made]
     if not ids:
@@ -224,13 +237,13 @@ def _one(proposal: Proposal, what: str, made: Sequence[Engagement | Order], expe
         yield Kind.UNTRUE, f"proposal {proposal.id} names another {what} than its flow made"
 
 
-def _a_project_each(proposal: Proposal, projects: Sequence[Project]) -> Found:
+def _a_project_each(proposal: Proposal, projects: Sequence[Project], *, is_in_use: bool) -> Found:
     of_flow = [project.name for project in projects if project.saga_id is not None]
     if len(of_flow) > len(proposal.item_names):
         yield Kind.DOUBLED, f"proposal {proposal.id} has {len(of_flow)} projects"
     elif len(of_flow) < len(proposal.item_names):
         yield Kind.LOST, f"proposal {proposal.id} has {len(of_flow)} projects for {len(proposal.item_names)} items"
-    elif of_flow != proposal.item_names:
+    elif of_flow != proposal.item_names and not is_in_use:
         yield Kind.UNTRUE, f"the projects of proposal {proposal.id} are not its items"
 
 

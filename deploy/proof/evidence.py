@@ -181,11 +181,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The event ids in the broker's stream; None when nobody looked."""
 
 
-async def gather(dsns: Mapping[str, str], broker: str, *, with_stream: bool = True) -> Evidence:
-    """Read everything, past row-level security: `dsns` are an administrator's, by service, `broker` an operator's."""
-    links = dict(zip(dsns, await asyncio.gather(*(asyncpg.connect(dsn) for dsn in dsns.values())), strict=True))
+async def gather(dsns: Mapping[str, str], broker: str | None, *, with_stream: bool = True) -> Evidence:
+    """Read everything, over all organisations: `dsns` are by service, an administrator's or the service's own.
+
+    `broker` is an operator's; without one, nothing is known of commands that wait. Raises what is in AWAY.
+    """
+    opening = (asyncpg.connect(dsn, server_settings={"app.across": "on"}) for dsn in dsns.values())
+    links = dict(zip(dsns, await asyncio.gather(*opening), strict=True))
     try:
-        commands_left, told = await _broker(broker, with_stream=with_stream)
+        commands_left, told = await _broker(broker, with_stream=with_stream) if broker else (0, None)
         return Evidence(
             proposals=await _rows(links["proposals"], Proposal, PROPOSALS),
             sagas=await _rows(links["proposals"], Saga, SAGAS),

@@ -27,6 +27,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     service_id: UUID | None = None
     metadata: msgspec.Raw
     at: datetime
+    number: str | None = None
+    """Of an order that was placed before and is lost: it keeps the number that its client knows."""
 
 
 class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,8 +79,9 @@ class Database:
     async def single(self) -> AsyncIterator[Single]:
         """One statement that is a transaction by itself, in one round trip.
 
-        It calls a stored function that names its organisation to row-level security. Raises DatabaseAway, and
-        CommitUnknown when the connection broke while the statement was under way.
+        It names its organisation to row-level security: it calls a stored function that does, or is one that
+        `shared.database.listing` made. Raises DatabaseAway, and CommitUnknown when the connection broke while the
+        statement was under way.
         """
         connections, connection = await self._take()
         tx = Single(connection)
@@ -131,6 +132,9 @@ class Database:
             server_settings={
                 "application_name": self._name,
                 "timezone": "UTC",
+                # Each statement of ours has one plan that is right for all values (see `listing`); to plan for the
+                # values at hand each time took 0.6 ms of the 1 ms that a page of a list costs the server.
+                "plan_cache_mode": "force_generic_plan",
                 "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
                 "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",

@@ -9,6 +9,7 @@ import msgspec
 
 from shared.database.connections import Connection
 from shared.database.errors import translated
+from shared.database.listing import HOW_MANY
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -37,6 +38,12 @@ class Tx:
         with translated():
             record = await self._connection.fetchrow(sql, *arguments)
         return None if record is None else _struct(shape, record)
+
+    async def page(self, shape: type[S], sql: str, *arguments: Any) -> tuple[list[S], int]:
+        """The rows of a page that have an id, each as a `shape`, and how many there are in all (see `listing`)."""
+        with translated():
+            records = await self._connection.fetch(sql, *arguments)
+        return [_struct(shape, record) for record in records if record["id"] is not None], records[0][HOW_MANY]
 
     async def value(self, sql: str, *arguments: Any) -> Any:
         """The first column of the first row, or None."""
@@ -72,6 +79,10 @@ class Single(Tx):
     async def row(self, shape: type[S], sql: str, *arguments: Any) -> S | None:
         self._use()
         return await super().row(shape, sql, *arguments)
+
+    async def page(self, shape: type[S], sql: str, *arguments: Any) -> tuple[list[S], int]:
+        self._use()
+        return await super().page(shape, sql, *arguments)
 
     async def value(self, sql: str, *arguments: Any) -> Any:
         self._use()

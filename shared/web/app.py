@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -33,6 +34,8 @@ from shared.web.trust import Trust
 from shared.web.watch import Watched
 
 SCHEMA_PATH = "/schema"
+GARBAGE_THRESHOLD = 10_000
+"""How many more objects are made than freed before the youngest are looked at; Python's own is 700."""
 _SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 
 T = TypeVar("T")
@@ -100,6 +103,7 @@ def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> No
 
 def serve(app: ASGIApp, settings: ProcessSettings) -> None:
     """Run `app` until SIGTERM: stop listening, finish what has begun (at most `drain_seconds`), go."""
+    _collect_less_often()
     uvicorn.run(
         app,
         host=settings.host,
@@ -117,6 +121,13 @@ def serve(app: ASGIApp, settings: ProcessSettings) -> None:
         ssl_certfile=settings.tls_certificate_path,
         ssl_keyfile=settings.tls_key_path,
     )
+
+
+def _collect_less_often() -> None:
+    """Never look again at what is there from the start, and seldom at the rest: it was 4 % of the time of a call."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def request_id_of(told: str | None) -> str:

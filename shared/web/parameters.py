@@ -36,8 +36,11 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
 
 def _nulls(request: Request[Any, Any, Any]) -> list[str]:
     """Parameters whose value Litestar would read as none at all."""
+    given = {name: value for name, value in request.query_params.items() if value.lower() == "null"}
+    if not given:
+        return []
     kinds = {field.name: field.type for field in msgspec.structs.fields(request.route_handler.signature_model)}
-    given = {name: value for name, value in request.query_params.items() if value.lower() == "null" and name in kinds}
+    given = {name: value for name, value in given.items() if name in kinds}
     return [name for name, value in given.items() if msgspec.convert(value, kinds[name] | None, strict=False) is None]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import asyncpg
@@ -28,50 +27,50 @@ AT = "'2026-01-01 00:30:00+00'"
 Statement = tuple[str, str, tuple[str, ...]]
 
 
-def listed(store: Any, name: str, *filters: tuple[str, ...], also: tuple[str, ...] = ()) -> Iterator[Statement]:
-    """The count and every order of a list, with no filter and with each; `also` are arguments that it always has."""
-    for chosen in product(*filters):
-        arguments = (ORG, *chosen, *also)
-        yield f"count of {name} {chosen}", store.COUNT, arguments
-        for order, sql in store.LIST.items():
-            yield f"{name} by {' '.join(order)} {chosen}", sql, (*arguments, *PAGE)
+def listed(store: Any, name: str, also: tuple[str, ...] = (), **filters: str) -> Iterator[Statement]:
+    """Every order of a list, counted, by every choice of `filters`; `also` are arguments that it always has."""
+    for (chosen, order), sql in store.PAGE.items():
+        assert chosen <= filters.keys()
+        given = (value if filter in chosen else NULL for filter, value in filters.items())
+        yield f"{name} by {' '.join(order)}, given {sorted(chosen)}", sql, (ORG, *given, *also, *PAGE)
+
+
+def unfiltered(store: Any, name: str) -> Iterator[Statement]:
+    """Every order of a list that has no filters, counted."""
+    for order, sql in store.PAGE.items():
+        yield f"{name} by {' '.join(order)}", sql, (ORG, *PAGE)
 
 
 def of_conversations() -> Iterator[Statement]:
-    for reader, status in product(conversations.READERS, (NULL, "1")):
+    narrowed = {"status": "1", "project_id": ID, "engagement_id": ID}
+    for reader in conversations.READERS:
         me = ID if reader == conversations.CLIENT else NULL
-        inboxes = [
-            (ORG, me, status, project, engagement) for project, engagement in ((NULL, NULL), (ID, NULL), (NULL, ID))
-        ]
-        yield f"count of a project {reader}", conversations.COUNT_OF_PROJECT[reader], (ORG, me, status, ID)
-        for arguments in inboxes:
-            yield f"count of the inbox {arguments}", conversations.COUNT_OF_INBOX[reader], arguments
-        for (whose, *order), sql in conversations.LIST_OF_PROJECT.items():
-            if whose == reader:
-                yield f"of a project by {order} {reader}", sql, (ORG, me, status, ID, *PAGE)
-        for (whose, *order), sql in conversations.LIST_OF_INBOX.items():
-            if whose == reader:
-                yield from ((f"inbox by {order} {arguments}", sql, (*arguments, *PAGE)) for arguments in inboxes)
+        for (chosen, order), sql in conversations.PAGE_OF_PROJECT[reader].items():
+            status = "1" if chosen else NULL
+            yield f"of a project by {order} {reader}, given {sorted(chosen)}", sql, (ORG, me, status, ID, *PAGE)
+        for (chosen, order), sql in conversations.PAGE_OF_INBOX[reader].items():
+            given = (value if filter in chosen else NULL for filter, value in narrowed.items())
+            yield f"inbox by {order} {reader}, given {sorted(chosen)}", sql, (ORG, me, *given, *PAGE)
     for shows_internal in ("true", "false"):
-        yield "count of messages", messages.COUNT, (ORG, ID, shows_internal)
-        yield "messages", messages.LIST, (ORG, ID, shows_internal, *PAGE)
+        yield "messages", messages.PAGE, (ORG, ID, shows_internal, *PAGE)
     yield from (("of an engagement", conversations.OF_ENGAGEMENT, (ORG, me, ID)) for me in (NULL, ID))
 
 
 STATEMENTS: dict[str, list[Statement]] = {
-    "identity": [*listed(clients, "clients"), *listed(users, "users"), *listed(tokens, "tokens")],
+    "identity": [*unfiltered(clients, "clients"), *unfiltered(users, "users"), *unfiltered(tokens, "tokens")],
     "proposals": [
-        *listed(templates, "templates", (NULL, "true"), (NULL, "1")),
-        *listed(proposals, "proposals", (NULL, EMAIL), (NULL, "1", "5"), (NULL, EMAIL), also=(AT,)),
+        *listed(templates, "templates", is_public="true", recurring="1"),
+        *listed(proposals, "proposals", (AT,), only_sent_to=EMAIL, status="1", client_email=EMAIL),
+        *listed(proposals, "proposals, expired ones", (AT,), only_sent_to=EMAIL, status="5", client_email=EMAIL),
     ],
     "engagements": [
-        *listed(engagements, "engagements", (NULL, ID), (NULL, "1"), (NULL, ID)),
-        *listed(projects, "projects", (NULL, ID), (NULL, "1"), (NULL, "2"), (NULL, ID)),
+        *listed(engagements, "engagements", only_of=ID, status="1", client_id=ID),
+        *listed(projects, "projects", only_of=ID, status="1", phase="2", engagement_id=ID),
         ("of an engagement", projects.OF_ENGAGEMENT, (ORG, ID)),
     ],
     "conversations": list(of_conversations()),
     "orders": [
-        *listed(orders, "orders", (NULL, ID), (NULL, "1"), (NULL, ID), (NULL, ID)),
+        *listed(orders, "orders", only_of=ID, status="1", client_id=ID, engagement_id=ID),
         *(("tasks of an order", tasks.OF_ORDER, (ORG, me, ID)) for me in (NULL, ID)),
     ],
 }

@@ -1,4 +1,7 @@
-"""Proposals written, sent and signed without a pause, each call repeated once if it fails; and what became of them."""
+"""Proposals written, sent and signed without a pause; and what became of them.
+
+A call that fails is repeated once, when its answer says so (`Retry-After`).
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,8 @@ class Load:
                 if "still running" in answer.text:  # the first call got through, and was cut off before its answer
                     return await self._settled(http, path)
                 told = f"{path}: {answer.status_code} {answer.text[:200]}"
+                if attempt == 0:
+                    await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
             except httpx.TransportError as error:
                 told = f"{path}: {error!r}"
             if attempt == 0:

@@ -67,7 +67,7 @@ class ProjectConversationController(Controller):
     ) -> Listing[ConversationSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted = filter_number("status", ConversationStatus, status)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await conversations.browse_project(tx, actor, project, query, status=wanted)
         return listing(request, query, found, views.listed)
 

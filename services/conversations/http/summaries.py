@@ -20,6 +20,6 @@ class SummaryController(Controller):
         engagement = parse_id(engagement_id)
         if engagement is None:
             return []
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await conversations.of_engagement(tx, actor.org_id, engagement, only_of=actor.client_id)
         return [views.summary(conversation) for conversation in found]

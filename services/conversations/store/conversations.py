@@ -13,7 +13,7 @@ import msgspec
 from services.conversations.model import Conversation, ConversationStatus, Summary
 from services.conversations.store import messages
 from shared.database import Tx
-from shared.database.listing import in_each_order
+from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order
 
 STAFF, CLIENT = "staff", "client"
 READERS = (STAFF, CLIENT)
@@ -61,39 +61,30 @@ where org_id = $1 and id = $2 and version = $3
 PROJECT_OF = f"""
 select c.project_id from {JOINED} where {THERE} and ($2::uuid is null or p.client_id = $2) and c.id = $3
 """
-FILTERED = "($3::smallint is null or c.status = $3)"
-OF_PROJECT = "c.project_id = $4"
-NARROWED = "($4::uuid is null or c.project_id = $4) and ($5::uuid is null or p.engagement_id = $5)"
-COUNT_OF_PROJECT = {
-    reader: f"""
-select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {FILTERED} and {OF_PROJECT}
-"""
-    for reader in READERS
-}
-COUNT_OF_INBOX = {
-    reader: f"""
-select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {FILTERED} and {NARROWED}
-"""
-    for reader in READERS
-}
-SORTS = ("id", "subject", "status", "created_at", "updated_at")
-LIST_OF_PROJECT = {
-    (reader, *order): sql
-    for reader in READERS
-    for order, sql in in_each_order(
+BY_STATUS = Filter("c.status = $3", "$3::smallint is null")
+SORTS = {name: f"c.{name}" for name in ("id", "subject", "status", "created_at", "updated_at")}
+NULLABLE = ("subject", "last_message_at")
+PAGE_OF_PROJECT = {
+    reader: in_each_choice_and_order(
+        f"""
+select count(*) from {JOINED} where {THERE} and {MINE[reader]} and c.project_id = $4 and {{where}}
+""",
         f"""
 select {COLUMNS}, {SEEN[reader]} from {JOINED}
-where {THERE} and {MINE[reader]} and {FILTERED} and {OF_PROJECT} {{order}} limit $5 offset $6
+where {THERE} and {MINE[reader]} and c.project_id = $4 and {{where}} {{order}} limit $5 offset $6
 """,
-        {name: f"c.{name}" for name in SORTS} | {"last_message_at": LAST[reader]},
-        nullable=("subject", "last_message_at"),
-    ).items()
+        {"status": BY_STATUS},
+        SORTS | {"last_message_at": LAST[reader]},
+        nullable=NULLABLE,
+    )
+    for reader in READERS
 }
 # The newest message is looked for once the page is known, for its rows only.
-LIST_OF_INBOX = {
-    (reader, *order): sql
-    for reader in READERS
-    for order, sql in in_each_order(
+PAGE_OF_INBOX = {
+    reader: in_each_choice_and_order(
+        f"""
+select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {{where}}
+""",
         f"""
 select page.*, coalesce((
     select jsonb_agg(to_jsonb(newest)) from (
@@ -104,22 +95,28 @@ select page.*, coalesce((
   ), '[]') as messages
 from (
   select {COLUMNS}, {SEEN[reader]} from {JOINED}
-  where {THERE} and {MINE[reader]} and {FILTERED} and {NARROWED} {{order}} limit $6 offset $7
+  where {THERE} and {MINE[reader]} and {{where}} {{order}} limit $6 offset $7
 ) page
 """,
-        {name: f"c.{name}" for name in SORTS} | {"last_message_at": LAST[reader]},
-        nullable=("subject", "last_message_at"),
-    ).items()
+        {
+            "status": BY_STATUS,
+            "project_id": Filter("c.project_id = $4", "$4::uuid is null"),
+            "engagement_id": Filter("p.engagement_id = $5", "$5::uuid is null"),
+        },
+        SORTS | {"last_message_at": LAST[reader]},
+        nullable=NULLABLE,
+    )
+    for reader in READERS
 }
 # `$2` is the client who asks: they see their own, and neither count nor time of an internal message.
-OF_ENGAGEMENT = """
+OF_ENGAGEMENT = by_itself("""
 select c.id, c.project_id, c.subject, c.status,
   case when $2::uuid is null then c.message_count else c.public_message_count end as message_count,
   case when $2::uuid is null then c.last_message_at else c.last_public_message_at end as last_message_at
 from projects p join conversations c on c.org_id = p.org_id and c.project_id = p.id
 where p.org_id = $1 and p.engagement_id = $3 and not p.is_deleted and ($2::uuid is null or p.client_id = $2)
 order by last_message_at desc nulls last, c.id
-"""
+""")
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,8 +178,8 @@ async def page_of_project(
     """One page of the conversations of `filters.project_id`, without messages, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id)
-    total = await tx.value(COUNT_OF_PROJECT[reader], *arguments)
-    return await tx.rows(Conversation, LIST_OF_PROJECT[reader, *order], *arguments, limit, offset), total
+    sql = PAGE_OF_PROJECT[reader][choice(filters) & {"status"}, order]
+    return await tx.page(Conversation, sql, *arguments, limit, offset)
 
 
 async def page_of_inbox(
@@ -191,8 +188,8 @@ async def page_of_inbox(
     """One page over all projects, each with its newest message that is not internal, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id, filters.engagement_id)
-    total = await tx.value(COUNT_OF_INBOX[reader], *arguments)
-    return await tx.rows(Conversation, LIST_OF_INBOX[reader, *order], *arguments, limit, offset), total
+    sql = PAGE_OF_INBOX[reader][choice(filters) - {"only_of"}, order]
+    return await tx.page(Conversation, sql, *arguments, limit, offset)
 
 
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> list[Summary]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.conversations.model import Message
 from shared.database import Tx
+from shared.database.listing import with_total
 
 COLUMNS = """
 m.id, m.conversation_id, m.sender_id, coalesce(s.name, m.sender_name) as sender_name,
@@ -29,6 +30,7 @@ select count(*) from messages m where {FILTERED}
 LIST = f"""
 select {COLUMNS} from messages m {SENDER} where {FILTERED} order by m.created_at, m.id limit $4 offset $5
 """
+PAGE = with_total(COUNT, LIST)
 # Counted twice: for staff, and for the client, to whom an internal one is not there.
 POST = f"""
 with counted as (
@@ -79,8 +81,7 @@ async def page(
 ) -> tuple[list[Message], int]:
     """One page of the conversation, oldest first, and how many there are in all."""
     arguments = (org, conversation, shows_internal)
-    total = await tx.value(COUNT, *arguments)
-    return await tx.rows(Message, LIST, *arguments, limit, offset), total
+    return await tx.page(Message, PAGE, *arguments, limit, offset)
 
 
 async def post(tx: Tx, org: UUID, message: Message) -> Message:

@@ -43,7 +43,7 @@ PhaseFilter = Annotated[int | None, numbers_of(Phase)]
 
 async def project_is_there(request: Request[Any, Any, Any]) -> None:
     """Raises NotFound unless the caller may see the project of the path."""
-    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+    async with request.app.state.database.single() as tx:
         await reading.retrieve_project(tx, request.state["actor"], parse_id(request.path_params["project_id"]))
 
 
@@ -67,7 +67,7 @@ class ProjectController(Controller):
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted, in_phase = filter_number("status", ProjectStatus, status), filter_number("phase", Phase, phase)
         engagement = filter_id("engagement_id", engagement_id)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await reading.browse_projects(
                 tx, actor, query, status=wanted, phase=in_phase, engagement_id=engagement
             )
@@ -99,7 +99,7 @@ class ProjectController(Controller):
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, project_id: IdInPath
     ) -> Response[ProjectView]:
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             project = await reading.retrieve_project(tx, actor, parse_id(project_id))
         return single(request, views.project_view(project), project.version)
 

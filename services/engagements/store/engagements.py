@@ -10,13 +10,14 @@ import msgspec
 from services.engagements.model import Client, Engagement, EngagementStatus
 from shared.contracts.engagements import EngagementState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
 
 COLUMNS = """
 e.id, e.org_id, e.version, e.client_id, c.name_f, c.name_l, c.email, e.proposal_id, e.name, e.status, e.created_at,
 e.updated_at, e.closed_at
 """
-JOINED = "engagements e join clients c on c.org_id = e.org_id and c.id = e.client_id"
+CLIENTS = "join clients c on c.org_id = e.org_id and c.id = e.client_id"
+JOINED = f"engagements e {CLIENTS}"
 # A client sees their own.
 READABLE = "e.org_id = $1 and e.cancelled_at is null and ($2::uuid is null or e.client_id = $2)"
 GET = f"""
@@ -40,14 +41,22 @@ where org_id = $1 and id = $2
 COUNT_OF_CLIENT = """
 select count(*) from engagements where org_id = $1 and client_id = $2 and cancelled_at is null
 """
-FILTERED = f"{READABLE} and ($3::smallint is null or e.status = $3) and ($4::uuid is null or e.client_id = $4)"
-COUNT = f"""
-select count(*) from engagements e where {FILTERED}
-"""
-LIST = in_each_order(
+FILTERED = "e.org_id = $1 and e.cancelled_at is null and {where}"
+# Clients are looked for once the page is known, for its rows only.
+PAGE = in_each_choice_and_order(
     f"""
-select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $5 offset $6
+select count(*) from engagements e where {FILTERED}
 """,
+    f"""
+select {COLUMNS} from (
+  select e.* from engagements e where {FILTERED} {{order}} limit $5 offset $6
+) e {CLIENTS} {{order}}
+""",
+    {
+        "only_of": Filter("e.client_id = $2", "$2::uuid is null"),
+        "status": Filter("e.status = $3", "$3::smallint is null"),
+        "client_id": Filter("e.client_id = $4", "$4::uuid is null"),
+    },
     {
         "id": "e.id",
         "name": "e.name",
@@ -154,6 +163,5 @@ async def page(
 ) -> tuple[list[Engagement], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id)
-    total = await tx.value(COUNT, *arguments)
-    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
     return [row.engagement() for row in rows], total

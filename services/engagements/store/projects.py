@@ -10,24 +10,25 @@ import msgspec
 from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
 from shared.contracts.engagements import ProjectState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Filter, Order, by_itself, choice, in_each_choice_and_order
 
 COLUMNS = """
 p.id, p.org_id, p.version, p.engagement_id, e.name as engagement_name, e.client_id, e.status as engagement_status,
 p.name, p.description, p.status, p.phase, p.service_id, t.name as service_name, p.created_at, p.updated_at,
 p.completed_at
 """
-JOINED = """
-projects p join engagements e on e.org_id = p.org_id and e.id = p.engagement_id
+REFERRED = """
+join engagements e on e.org_id = p.org_id and e.id = p.engagement_id
 left join templates t on t.org_id = p.org_id and t.id = p.service_id
 """
+JOINED = f"projects p {REFERRED}"
 # A client sees their own.
 READABLE = """
 p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and ($2::uuid is null or p.client_id = $2)
 """
-GET = f"""
+GET = by_itself(f"""
 select {COLUMNS} from {JOINED} where {READABLE} and p.id = $3
-"""
+""")
 LOCK = f"""
 select {COLUMNS} from {JOINED}
 where p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and p.id = $2 for update of p
@@ -57,17 +58,23 @@ select {COLUMNS} from {JOINED}
 where p.org_id = $1 and p.engagement_id = $2 and p.deleted_at is null and p.cancelled_at is null
 order by p.created_at, p.id
 """
-FILTERED = f"""
-{READABLE} and ($3::smallint is null or p.status = $3) and ($4::smallint is null or p.phase = $4)
-and ($5::uuid is null or p.engagement_id = $5)
-"""
-COUNT = f"""
-select count(*) from projects p where {FILTERED}
-"""
-LIST = in_each_order(
+FILTERED = "p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and {where}"
+# What a project refers to is looked for once the page is known, for its rows only.
+PAGE = in_each_choice_and_order(
     f"""
-select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $6 offset $7
+select count(*) from projects p where {FILTERED}
 """,
+    f"""
+select {COLUMNS} from (
+  select p.* from projects p where {FILTERED} {{order}} limit $6 offset $7
+) p {REFERRED} {{order}}
+""",
+    {
+        "only_of": Filter("p.client_id = $2", "$2::uuid is null"),
+        "status": Filter("p.status = $3", "$3::smallint is null"),
+        "phase": Filter("p.phase = $4", "$4::smallint is null"),
+        "engagement_id": Filter("p.engagement_id = $5", "$5::uuid is null"),
+    },
     {
         "id": "p.id",
         "name": "p.name",
@@ -196,6 +203,5 @@ async def page(
 ) -> tuple[list[Project], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.phase, filters.engagement_id)
-    total = await tx.value(COUNT, *arguments)
-    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
     return [row.project() for row in rows], total

@@ -18,3 +18,6 @@ select org_id, id, version, engagement_id, client_id, name,
 from projects where id = any($1::uuid[])
 """,
 }
+OF_FLOWS: Final = """
+select saga_id, org_id, client_id from engagements where saga_id is not null and cancelled_at is null
+"""

@@ -49,7 +49,7 @@ class ClientController(Controller):
         sort: SortOrder = "created_at:desc",
     ) -> Listing[ClientView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await clients.browse(tx, actor, query)
         return listing(request, query, found, views.client)
 

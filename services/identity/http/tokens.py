@@ -65,7 +65,7 @@ class TokenController(Controller):
         sort: SortOrder = "created_at:desc",
     ) -> Listing[TokenView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await tokens.browse(tx, actor, query)
         return listing(request, query, found, views.token)
 

@@ -48,7 +48,7 @@ class UserController(Controller):
         sort: SortOrder = "created_at:desc",
     ) -> Listing[UserView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await users.browse(tx, actor, query)
         return listing(request, query, found, views.user)
 

@@ -11,7 +11,7 @@ from services.identity.model.clients import Client
 from services.identity.model.people import Person
 from shared.contracts.identity import ClientState, EnsureClient
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 from shared.ids import OrgId
 from shared.messaging.outbox import Event
 
@@ -46,6 +46,7 @@ select {COLUMNS} from clients where org_id = $1 and stage <> 'deleted' {{order}}
 """,
     {"id": "id", "name_f": "name_f", "name_l": "name_l", "email": "email_key", "created_at": "created_at"},
 )
+PAGE = paged(COUNT, LIST)
 # What others keep of a client; `is_closed` says that nothing new may hang on it.
 STATE = """
 c.org_id, c.id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone, c.is_enabled,
@@ -169,8 +170,7 @@ async def save(tx: Tx, before: Client, after: Client) -> Client:
 
 async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[Client], int]:
     """One page, and how many there are in all."""
-    total = await tx.value(COUNT, org)
-    return await tx.rows(Client, LIST[order], org, limit, offset), total
+    return await tx.page(Client, PAGE[order], org, limit, offset)
 
 
 async def take_cut_short(tx: Tx, older_than: timedelta, *, at_most: int) -> list[ClientState]:

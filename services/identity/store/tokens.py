@@ -9,7 +9,7 @@ from uuid import UUID
 from services.identity.model.credentials import LAST_USE_PRECISION, ApiToken
 from services.identity.model.people import Person
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 from shared.ids import OrgId
 from shared.web.actor import Role
 
@@ -29,6 +29,7 @@ select {COLUMNS} from api_tokens where org_id = $1 {{order}} limit $2 offset $3
 """,
     {"id": "id", "created_at": "created_at", "name": "name"},
 )
+PAGE = paged(COUNT, LIST)
 DELETE = f"""
 delete from api_tokens where org_id = $1 and id = $2 returning {COLUMNS}
 """
@@ -81,8 +82,7 @@ async def insert(tx: Tx, token: ApiToken, secret_hash: bytes) -> None:
 
 async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[ApiToken], int]:
     """One page, and how many there are in all."""
-    total = await tx.value(COUNT, org)
-    return await tx.rows(ApiToken, LIST[order], org, limit, offset), total
+    return await tx.page(ApiToken, PAGE[order], org, limit, offset)
 
 
 async def delete(tx: Tx, org: OrgId, token: UUID) -> ApiToken | None:

@@ -8,7 +8,7 @@ from services.identity.model.people import Founding, Person
 from services.identity.model.users import User
 from shared.contracts.identity import UserState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Order, in_each_order, paged
 from shared.ids import OrgId
 from shared.web.actor import Role
 
@@ -39,6 +39,7 @@ select {COLUMNS} from users where org_id = $1 {{order}} limit $2 offset $3
 """,
     {"id": "id", "name_f": "name_f", "name_l": "name_l", "email": "email_key", "created_at": "created_at"},
 )
+PAGE = paged(COUNT, LIST)
 # Whoever takes an administrator away holds the organisation's row, so that two cannot take the last two at once.
 LOCK_ADMINISTRATION = """
 select org_id from organisations where org_id = $1 for no key update
@@ -116,8 +117,7 @@ async def save(tx: Tx, before: User, after: User) -> None:
 
 async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[User], int]:
     """One page, and how many there are in all."""
-    total = await tx.value(COUNT, org)
-    return await tx.rows(User, LIST[order], org, limit, offset), total
+    return await tx.page(User, PAGE[order], org, limit, offset)
 
 
 async def lock_administration(tx: Tx, org: OrgId) -> None:

@@ -21,7 +21,7 @@ CLIENT_IS_GONE = "The client was deleted."
 
 async def place_order(tx: Tx, command: PlaceOrder, delivery: Delivery) -> bytes:
     """Place the order; refused when the client is gone. Returns the reply, the same each time. Raises NumberTaken."""
-    order = _order(command, draw_number())
+    order = _order(command, command.number or draw_number())
     result = OrderPlaced(order=msgspec.Raw(msgspec.json.encode(views.view(order))))
     return await placing.place_once(
         tx,

@@ -41,7 +41,7 @@ StatusFilter = Annotated[int | None, numbers_of(OrderStatus)]
 
 async def order_is_there(request: Request[Any, Any, Any]) -> None:
     """Raises NotFound unless the caller may see the order of the path."""
-    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+    async with request.app.state.database.single() as tx:
         await reading.retrieve(tx, request.state["actor"], parse_id(request.path_params["order_id"]))
 
 
@@ -65,7 +65,7 @@ class OrderController(Controller):
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted = filter_number("status", OrderStatus, status)
         client, engagement = filter_id("user_id", user_id), filter_id("engagement_id", engagement_id)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await reading.browse(tx, actor, query, status=wanted, client_id=client, engagement_id=engagement)
         return listing(request, query, found, views.view)
 
@@ -88,7 +88,7 @@ class OrderController(Controller):
     async def retrieve(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath
     ) -> Response[OrderView]:
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             order = await reading.retrieve(tx, actor, parse_id(order_id))
         return single(request, views.view(order), order.version)
 

@@ -12,22 +12,23 @@ import msgspec
 from services.orders.model import Client, Employee, Order, OrderStatus
 from services.orders.store.employees import ON_ORDER
 from shared.database import Tx, UniqueViolated
+from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order
 from shared.database.listing import Order as SortOrder
-from shared.database.listing import in_each_order
 
 COLUMNS = f"""
 o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.engagement_id,
 o.proposal_id, o.status, o.price, o.currency, o.quantity, o.service, o.service_id, o.note, o.metadata, o.form_data,
 o.tags, o.created_at, o.updated_at, o.date_started, o.date_completed, o.date_due, {ON_ORDER}
 """
-JOINED = "orders o join clients c on c.org_id = o.org_id and c.id = o.client_id"
+CLIENTS = "join clients c on c.org_id = o.org_id and c.id = o.client_id"
+JOINED = f"orders o {CLIENTS}"
 # A client sees their own.
 READABLE = """
 o.org_id = $1 and o.deleted_at is null and o.cancelled_at is null and ($2::uuid is null or o.client_id = $2)
 """
-GET = f"""
+GET = by_itself(f"""
 select {COLUMNS} from {JOINED} where {READABLE} and o.id = $3
-"""
+""")
 LOCK = f"""
 select {COLUMNS} from {JOINED}
 where o.org_id = $1 and o.id = $2 and o.deleted_at is null and o.cancelled_at is null for update of o
@@ -52,17 +53,23 @@ update orders set deleted_at = $4, updated_at = $4, version = $3 where org_id = 
 COUNT_OF_CLIENT = """
 select count(*) from orders where org_id = $1 and client_id = $2 and deleted_at is null and cancelled_at is null
 """
-FILTERED = f"""
-{READABLE} and ($3::smallint is null or o.status = $3) and ($4::uuid is null or o.client_id = $4)
-and ($5::uuid is null or o.engagement_id = $5)
-"""
-COUNT = f"""
-select count(*) from orders o where {FILTERED}
-"""
-LIST = in_each_order(
+FILTERED = "o.org_id = $1 and o.deleted_at is null and o.cancelled_at is null and {where}"
+# Clients are looked for once the page is known, for its rows only.
+PAGE = in_each_choice_and_order(
     f"""
-select {COLUMNS} from {JOINED} where {FILTERED} {{order}} limit $6 offset $7
+select count(*) from orders o where {FILTERED}
 """,
+    f"""
+select {COLUMNS} from (
+  select o.* from orders o where {FILTERED} {{order}} limit $6 offset $7
+) o {CLIENTS} {{order}}
+""",
+    {
+        "only_of": Filter("o.client_id = $2", "$2::uuid is null"),
+        "status": Filter("o.status = $3", "$3::smallint is null"),
+        "client_id": Filter("o.client_id = $4", "$4::uuid is null"),
+        "engagement_id": Filter("o.engagement_id = $5", "$5::uuid is null"),
+    },
     {"id": "o.id", "number": "o.number", "status": "o.status", "price": "o.price", "created_at": "o.created_at"},
 )
 
@@ -165,6 +172,5 @@ async def page(
 ) -> tuple[list[Order], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id, filters.engagement_id)
-    total = await tx.value(COUNT, *arguments)
-    rows = await tx.rows(_Row, LIST[order], *arguments, limit, offset)
+    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
     return [row.order() for row in rows], total

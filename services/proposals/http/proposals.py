@@ -52,7 +52,7 @@ class ProposalController(Controller):
     ) -> Listing[ProposalSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         wanted, at = filter_number("status", ProposalStatus, status), clock.now()
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=client_email)
         return listing(request, query, found, lambda proposal: views.summary(proposal, at))
 

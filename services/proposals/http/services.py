@@ -53,7 +53,7 @@ class ServiceController(Controller):
     ) -> Listing[ServiceView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
         charged = filter_number("recurring", Recurring, recurring)
-        async with database.transaction(actor.org_id) as tx:
+        async with database.single() as tx:
             found = await templates.browse(tx, actor, query, is_public=public, recurring=charged)
         return listing(request, query, found, views.service)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus
 from shared.database import DatabaseBusy, Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
 
 COLUMNS = """
 id, org_id, version, client_email, client_name_f, client_name_l, client_company, status, currency, notes, total,
@@ -70,20 +70,23 @@ update proposals set version = $3, updated_at = $4, deleted_at = $4
 where org_id = $1 and id = $2 and version = $3 - 1 and status not in (2, 4) and deleted_at is null
 returning true
 """
+FILTERED = "org_id = $1 and deleted_at is null and {where}"
 # Expired (5) is Sent (1) past its time; neither reads as the other.
-FILTERED = f"""
-{READABLE}
-and ($3::smallint is null or (status = case $3 when 5 then 1 else $3 end
-  and (status <> 1 or coalesce(valid_until <= $5::timestamptz, false) = ($3 = 5))))
-and ($4::text is null or client_email_key = $4)
+OF_STATUS = """
+status = case $3::smallint when 5 then 1 else $3 end and (status <> 1 or coalesce(valid_until <= $5, false) = ($3 = 5))
 """
-COUNT = f"""
-select count(*) from proposals where {FILTERED}
-"""
-LIST = in_each_order(
+PAGE = in_each_choice_and_order(
     f"""
-select {COLUMNS} from proposals where {FILTERED} {{order}} limit $6 offset $7
+select count(*) from proposals where {FILTERED} and $5::timestamptz is not null
 """,
+    f"""
+select {COLUMNS} from proposals where {FILTERED} and $5::timestamptz is not null {{order}} limit $6 offset $7
+""",
+    {
+        "only_sent_to": Filter("client_email_key = $2 and status <> 0", "$2::text is null"),
+        "status": Filter(OF_STATUS, "$3::smallint is null"),
+        "client_email": Filter("client_email_key = $4", "$4::text is null"),
+    },
     {
         "id": "id",
         "client_email": "client_email",
@@ -188,8 +191,7 @@ async def page(
     """One page without items, and how many there are in all."""
     email = filters.client_email.lower() if filters.client_email is not None else None
     arguments = (org, filters.only_sent_to, filters.status, email, at)
-    total = await tx.value(COUNT, *arguments)
-    return await tx.rows(Proposal, LIST[order], *arguments, limit, offset), total
+    return await tx.page(Proposal, PAGE[choice(filters), order], *arguments, limit, offset)
 
 
 async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:

@@ -40,6 +40,9 @@ LATEST = """
 select id, plan, status, replies, marks, attempt, is_parked, cause, started_at, finished_at
 from sagas where org_id = $1 and proposal_id = $2 order by started_at desc, id desc limit 1
 """
+STANDING = """
+select id, org_id, status from sagas
+"""
 # The partial index of one open saga a proposal has just these rows.
 OPEN = """
 select status, is_parked, count(*) as flows, extract(epoch from now() - min(started_at))::float8 as oldest_seconds

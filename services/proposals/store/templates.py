@@ -8,7 +8,7 @@ import msgspec
 
 from services.proposals.model.templates import Recurring, Template
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order
+from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
 
 COLUMNS = """
 id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order, metadata,
@@ -37,17 +37,18 @@ DELETE = """
 update templates set version = $3, updated_at = $4, deleted_at = $4
 where org_id = $1 and id = $2 and version = $3 - 1 and deleted_at is null
 """
-FILTERED = """
-org_id = $1 and deleted_at is null and ($2::boolean is null or is_public = $2)
-and ($3::smallint is null or recurring = $3)
-"""
-COUNT = f"""
+FILTERED = "org_id = $1 and deleted_at is null and {where}"
+PAGE = in_each_choice_and_order(
+    f"""
 select count(*) from templates where {FILTERED}
-"""
-LIST = in_each_order(
+""",
     f"""
 select {COLUMNS} from templates where {FILTERED} {{order}} limit $4 offset $5
 """,
+    {
+        "is_public": Filter("is_public = $2", "$2::boolean is null"),
+        "recurring": Filter("recurring = $3", "$3::smallint is null"),
+    },
     {
         "id": "id",
         "name": "name",
@@ -138,8 +139,7 @@ async def page(
 ) -> tuple[list[Template], int]:
     """One page, and how many there are in all."""
     arguments = (org, filters.is_public, filters.recurring)
-    total = await tx.value(COUNT, *arguments)
-    return await tx.rows(Template, LIST[order], *arguments, limit, offset), total
+    return await tx.page(Template, PAGE[choice(filters), order], *arguments, limit, offset)
 
 
 async def there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:
