@@ -156,7 +156,7 @@ def _options(request: Request[Any, Any, Any]) -> Response[Any]:
 
 
 async def _only_from_the_gateway(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    if handler.opt.get("public") or connection.url.path.startswith(SCHEMA_PATH):
+    if handler.opt.get("public") or connection.scope["path"].startswith(SCHEMA_PATH):
         return
     token = connection.headers.get(IDENTITY_HEADER)
     if token is None:

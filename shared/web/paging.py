@@ -111,7 +111,7 @@ def filter_number(name: str, numbers: type[E], value: int | None) -> E | None:
 def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], view: Callable[[Any], T]) -> Listing[T]:
     """The envelope of `page`, each item through `view`; links are absolute and keep the caller's filters and sort."""
     last = max(1, -(-page.total // query.limit))
-    path = public_url(request) + request.url.path
+    path = public_url(request) + request.scope["path"]
     kept = dict(request.query_params.items())
 
     def link(number: int) -> str:
