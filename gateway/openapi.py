@@ -25,6 +25,8 @@ _GENERIC: Final = re.compile(r"^(\w+?)_(?:\w+\.)+(\w+)_$")
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _TAGS: Final = {
     "health": "API",
+    "openapi.json": "API",
+    "docs": "API",
     "auth": "Authentication",
     "tokens": "API tokens",
     "services": "Service templates",

@@ -9,10 +9,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import MediaType, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ControllerRouterHandler
 
 from gateway.routes import LOGIN, OWNERS
@@ -64,12 +65,19 @@ def _documentation(document: Callable[[], Awaitable[bytes]]) -> list[ControllerR
     page = resources.files("gateway").joinpath("docs.html").read_text(encoding="utf-8")
     policy = content_security_policy(page)
 
-    @get("/api/openapi.json", include_in_schema=False)
+    told = {
+        200: ResponseSpec(dict[str, Any], description="An OpenAPI 3.1 document", generate_examples=False),
+        503: ResponseSpec(dict[str, Any], description="A service whose part it is is away", generate_examples=False),
+    }
+
+    @get("/api/openapi.json", summary="The API's OpenAPI document", tags=["API"], responses=told)
     async def read_document() -> Response[bytes]:
+        """The document of the whole API, made of the services' own."""
         return Response(await document(), media_type=MediaType.JSON)
 
-    @get("/api/docs", include_in_schema=False)
+    @get("/api/docs", summary="The API's documentation", tags=["API"], media_type=MediaType.HTML)
     async def read_docs() -> Response[str]:
+        """The OpenAPI document as a page to read."""
         return Response(page, media_type=MediaType.HTML, headers={"content-security-policy": policy})
 
     return [read_document, read_docs]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
-from tests.process.test_matrix import Route, World, ids_of_everything, world
+from tests.process.test_matrix import OF_THE_CREDENTIAL, PUBLIC, Route, World, ids_of_everything, world
 from tests.support.installation import Installation
 
 __all__ = ["world"]
@@ -111,7 +112,9 @@ async def test_no_id_of_another_organisation_is_taken_in_a_body(
     assert tried > 10
 
 
-async def test_a_filter_by_an_id_of_another_organisation_finds_nothing(installation: Installation, world: World):
+@pytest.mark.parametrize("who", ["another organisation", "another client"])
+async def test_a_filter_by_an_id_of_others_finds_nothing(installation: Installation, world: World, who: str):
+    token = world.another if who == "another organisation" else installation.ready["demo"]["client_token"]
     found, tried = {}, 0
     for route in world.routes:
         for parameter in route.operation.get("parameters", []):
@@ -119,12 +122,49 @@ async def test_a_filter_by_an_id_of_another_organisation_finds_nothing(installat
                 continue
             name = str(parameter["name"])
             id = world.ids[KINDS.get(name, name)]
-            answer = await installation.call_as(world.another, "GET", f"{route.path}?{name}={id}")
+            answer = await installation.call_as(token, "GET", f"{route.path}?{name}={id}")
             tried += 1
             if answer.status_code != 200 or answer.json()["meta"]["total"] != 0:
                 found[f"{route} {name}"] = answer.text[:200]
     assert found == {}
     assert tried > 5
+
+
+async def test_each_single_id_of_another_organisation_in_a_path_is_404(
+    installation: Installation, world: World, own_ids: dict[str, str]
+):
+    """Own ids in all other places: a conversation of theirs in a project of one's own, and so on."""
+    found, tried = {}, 0
+    for route in world.routes:
+        names = [name for name in world.ids if "{" + name + "}" in route.path]
+        for name in names if len(names) > 1 else []:
+            path = route.filled(own_ids | {name: world.ids[name]})
+            body = {"content": "x"} if route.method == "post" else {}
+            answer = await installation.call_as(
+                world.another, route.method.upper(), path, **({"json": body} if route.method in ("post", "put") else {})
+            )
+            tried += 1
+            if answer.status_code != 404:
+                found[f"{route} {name}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 10
+
+
+async def test_another_client_of_the_agency_finds_nothing_through_any_route(installation: Installation, world: World):
+    """The demo's client, and what is there of somebody else's."""
+    client = installation.ready["demo"]["client_token"]
+    found: dict[str, Any] = {}
+    for route in world.routes:
+        if (route.method, route.path) in PUBLIC | OF_THE_CREDENTIAL or route.refuses_clients:
+            continue
+        answer = await installation.call_as(client, route.method.upper(), route.filled(world.ids))
+        if "{" in route.path:
+            is_right = answer.status_code == 404
+        else:
+            is_right = all(value not in answer.text for value in world.ids.values())
+        if not is_right:
+            found[str(route)] = (answer.status_code, answer.text[:200])
+    assert found == {}
 
 
 def unreadable(route: Route) -> list[tuple[str, str]]:
@@ -140,7 +180,7 @@ async def test_a_parameter_that_cannot_be_read_or_is_unknown_is_400_and_named(in
     admin = installation.ready["demo"]["admin_token"]
     found = {}
     for route in world.routes:
-        if route.method != "get" or route.path in ("/api", "/api/health"):
+        if route.method != "get" or (route.method, route.path) in PUBLIC:
             continue
         for name, value in unreadable(route):
             answer = await installation.call_as(admin, "GET", f"{route.filled(world.ids)}?{name}={value}")

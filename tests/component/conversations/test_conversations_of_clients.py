@@ -72,6 +72,27 @@ async def test_no_internal_message_leaves_a_trace_in_anything_that_a_client_sees
         assert await view_of(service, client, project, path) == before
 
 
+async def test_open_messages_come_and_go_around_internal_ones_as_if_those_were_not_there(
+    service: Service, staff: Actor, client: Actor, project: ProjectState
+):
+    path = await opens(service, staff, project)
+    file = {"name": "cost.pdf", "url": "https://files.example/cost.pdf"}
+    seen, hello = [await view_of(service, client, project, path)], []
+    for number in range(3):
+        await posts(service, staff, path, f"internal {number}", is_internal=True, attachments=[file])
+        assert await view_of(service, client, project, path) == seen[-1]
+        hello.append(await posts(service, client if number % 2 else staff, path, f"open {number}"))
+        seen.append(await view_of(service, client, project, path))
+    await posts(service, staff, path, "internal and newest", is_internal=True)
+    tag = (await service.call(client, "GET", path)).headers["etag"]
+    await posts(service, staff, path, "internal and newer", is_internal=True)
+    assert (await service.call(client, "GET", path, headers={"if-none-match": tag})).status_code == 304
+    while hello:
+        assert await view_of(service, client, project, path) == seen.pop()
+        await service.call(staff, "DELETE", f"{path}/messages/{hello.pop()['id']}")
+    assert await view_of(service, client, project, path) == seen.pop()
+
+
 async def test_an_internal_message_is_not_there_for_a_client_to_delete(
     service: Service, staff: Actor, client: Actor, project: ProjectState
 ):
