@@ -18,7 +18,7 @@ from deploy.local.log import Log
 _PROBE_EVERY_SECONDS = 0.03
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
-_ASK_EVERY_SECONDS = 1.0
+_ASK_EVERY_SECONDS = 0.5
 _SICK_BEFORE_KILLED = 2
 """How often in a row it says that it is not well, until it is ended and started again."""
 
@@ -30,7 +30,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     launch: Callable[[Log], Awaitable[Process]]
     ready: Callable[[], Awaitable[bool]]
     is_sick: Callable[[], Awaitable[bool]] | None = None
-    """Whether it says of itself that only a new start helps; asked each second once it is ready."""
+    """Whether it says of itself that only a new start helps; asked twice a second once it is ready."""
     stop: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
     """Signals in order, each with the seconds that it is given."""
     attempts: int = 3

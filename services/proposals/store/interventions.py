@@ -18,13 +18,16 @@ from shared.messaging.journal import Run
 COLUMNS = """
 id, plan, status, replies, marks, attempt, traceparent, is_parked, cause, started_at, finished_at
 """
-# Oldest first, by keyset: what has waited longest is what an operator looks for.
+# Oldest first, by keyset: what has waited longest is what an operator looks for. Each state by its own part of the
+# index, which is in order: of a million finished flows only a page is read.
 LIST = f"""
-select {COLUMNS} from sagas
-where status = any($1::text[]) and ($2::boolean is null or is_parked = $2)
-  and ($3::uuid is null or org_id = $3) and ($4::timestamptz is null or started_at <= $4)
-  and ($5::timestamptz is null or (started_at, id) > ($5, $6::uuid))
-order by started_at, id limit $7
+select {COLUMNS} from unnest($1::text[]) as wanted (state) cross join lateral (
+  select {COLUMNS} from sagas
+  where status = wanted.state and ($2::boolean is null or is_parked = $2)
+    and ($3::uuid is null or org_id = $3) and ($4::timestamptz is null or started_at <= $4)
+    and ($5::timestamptz is null or (started_at, id) > ($5, $6::uuid))
+  order by started_at, id limit $7
+) as found order by started_at, id limit $7
 """
 OF_SAGA_OR_PROPOSAL = f"""
 select {COLUMNS} from sagas where id = $1 or proposal_id = $1 order by started_at desc, id desc limit 1
