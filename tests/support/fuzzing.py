@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -43,20 +43,29 @@ class Outcome:
 
 
 async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
-    """Every route, in all phases: the document's examples, its boundaries, chance, and chains of calls."""
+    """Every route, in all phases: the document's examples, its boundaries, chance, and chains of calls.
+
+    What Schemathesis says goes into `folder`, as `output`: a run of an hour can be followed there.
+    """
     config = folder / "schemathesis.toml"
     config.write_text(_config(caller))
     (folder / "kept-ids").write_text(" ".join(caller.kept))
+    output = folder / "output"
+    with output.open("wb") as said:
+        code = await _run(gateway_url, config, folder, said)
+    return Outcome(code, output.read_text(errors="replace"))
+
+
+async def _run(gateway_url: str, config: Path, folder: Path, said: BinaryIO) -> int:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
         *("run", f"{gateway_url}/api/openapi.json", "--max-examples", EXAMPLES, "--checks", "all"),
         *("--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--seed", "1"),
         cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=said,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
-    return Outcome(process.returncode or 0, output.decode())
+    return await process.wait()
 
 
 def _config(caller: Caller) -> str:
