@@ -19,6 +19,9 @@ REFUSED_OPENLY: Final = frozenset({409, 503})
 """What a client may be told instead of a result: it is not signable or was refused; come again."""
 
 
+HANDLED: Final = "no command waits for a service"
+
+
 class Kind(StrEnum):
     """What is wrong, in the words of the table that a run prints."""
 
@@ -60,6 +63,7 @@ def check(
         "organisations and clients agree": lambda: owners_agree(evidence, is_in_use=is_in_use),
         "a client is one": lambda: clients_are_one(evidence),
         "all that was said is published": lambda: all_is_published(evidence),
+        HANDLED: lambda: all_is_handled(evidence),
         "each event is told, and told once": lambda: events_are_told_once(evidence, poison),
         "copies are at the newest version": lambda: copies_are_newest(evidence),
         "only poison is parked": lambda: only_poison_is_parked(evidence, poison),
@@ -149,6 +153,9 @@ def all_is_published(evidence: Evidence) -> Found:
     for event in evidence.events:
         if not event.is_published:
             yield Kind.STUCK, f"{event.service} has not published {event.type} {event.id}"
+
+
+def all_is_handled(evidence: Evidence) -> Found:
     if evidence.commands_left:
         yield Kind.STUCK, f"{evidence.commands_left} commands are not handled"
 

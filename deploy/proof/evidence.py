@@ -227,7 +227,7 @@ async def _versions(links: Mapping[str, Any]) -> dict[tuple[str, str], dict[UUID
 
 
 async def _broker(url: str, *, with_stream: bool) -> tuple[int, set[UUID] | None]:
-    connection = await nats.connect(url, connect_timeout=2)
+    connection = await nats.connect(url, connect_timeout=2, error_cb=_is_raised_too)
     try:
         streams = connection.jetstream()
         waiting = [await streams.consumer_info(topology.COMMANDS, name) for name in _COMMANDED]
@@ -235,6 +235,10 @@ async def _broker(url: str, *, with_stream: bool) -> tuple[int, set[UUID] | None
         return commands_left, await _told(streams) if with_stream else None
     finally:
         await connection.close()
+
+
+async def _is_raised_too(_: Exception) -> None:
+    """The client prints what it raises, unless told where to put it."""
 
 
 async def _told(streams: JetStreamContext) -> set[UUID]:

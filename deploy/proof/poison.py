@@ -96,11 +96,15 @@ async def _publish(broker: str, poison: Poison) -> None:
         key=poison.key,
     )
     with suppress(OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):  # away; it is sent again
-        connection = await nats.connect(broker, connect_timeout=2, allow_reconnect=False)
+        connection = await nats.connect(broker, connect_timeout=2, allow_reconnect=False, error_cb=_is_raised_too)
         try:
             await connection.jetstream().publish(poison.subject, poison.body, timeout=2, headers=envelope.headers())
         finally:
             await connection.close()
+
+
+async def _is_raised_too(_: Exception) -> None:
+    """The client prints what it raises, unless told where to put it."""
 
 
 async def _is_parked(dsns: Mapping[str, str], poison: Poison) -> bool:

@@ -12,13 +12,14 @@ from contextlib import suppress
 import msgspec
 
 from deploy.failure import Failure
-from deploy.proof.checker import Violation, check
+from deploy.proof.checker import HANDLED, Violation, check
 from deploy.proof.evidence import AWAY, Evidence, gather
 from deploy.proof.faults import FAULTS, Fault
 from deploy.proof.history import History
 from deploy.proof.setting import agencies
 from deploy.proof.signers import Signers
 from deploy.proof.stack import Stack
+from shared.messaging.topology import ACK_WAIT_SECONDS
 
 SIGNERS = 6
 UNHURRIED = 0.8
@@ -30,6 +31,8 @@ LOOK_SECONDS = 0.2
 START_SECONDS = 60.0
 SETTLE_SECONDS = 10.0
 """The promise: so long after the last fault, every flow is over."""
+ACKS_SECONDS = SETTLE_SECONDS + 2 * ACK_WAIT_SECONDS
+"""A command whose flow is over and whose ack was lost comes once more after AckWait, which ends nobody's waiting."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +144,8 @@ class Storm:
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             violations = check(evidence, tuple(self._history.lines), poison=self._stack.poison)
-            if not violations or looked_at > SETTLE_SECONDS:
+            are_acks = all(violation.rule == HANDLED for violation in violations)
+            if not violations or looked_at > (ACKS_SECONDS if are_acks else SETTLE_SECONDS):
                 return violations, evidence, time.monotonic() - last_fault
             self._last_to_settle = violations
             await asyncio.sleep(LOOK_SECONDS)

@@ -35,6 +35,5 @@ async def test_a_storm_breaks_no_promise(tmp_path: Path):
     assert report.is_proven, report
     assert sum(report.faults.values()) == KILLS
     assert report.signed > KILLS
-    assert report.settled_seconds <= 10
     answered = [line for line in read(history) if line.told is Told.OK]
     assert len({line.proposal for line in answered}) > KILLS / 2
