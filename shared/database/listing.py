@@ -11,7 +11,7 @@ finding twenty rows does.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Final, NamedTuple, TypeVar
 
@@ -84,18 +84,25 @@ def in_each_choice_and_order(
 ) -> dict[tuple[Choice, Order], str]:
     """Pages with their totals (see `with_total`); `count` and `select` have a `{where}` where the filters belong.
 
-    For tables whose primary key is the id alone. By id they are sorted as text: the primary key would have that order,
-    and everybody's rows; to find an organisation's the server would walk it from end to end.
+    For tables whose primary key is the id alone. Where only the id is left to sort by, it is sorted as text: the
+    primary key would have that order, and everybody's rows; the server would walk all of it for an organisation's.
     """
-    tie = columns["id"]
-    sorted_by = {**columns, "id": f'{tie}::text collate "C"'}
-    return {
-        (names, order): with_total(count.format(where=where), page)
-        for names, where in in_each_choice(filters).items()
-        for order, page in in_each_order(
-            select.format(where=where, order="{order}"), sorted_by, tie=tie, nullable=nullable
-        ).items()
-    }
+    by_id = columns["id"]
+    as_text = f'{by_id}::text collate "C"'
+    pages: dict[tuple[Choice, Order], str] = {}
+    for names, where in in_each_choice(filters).items():
+        counted, narrowed = count.format(where=where), select.format(where=where, order="{order}")
+        fixed = {field for field, column in columns.items() if _is_one_value(column, (filters[name] for name in names))}
+        for fields, tie in ((columns.keys() - fixed, by_id), (fixed, as_text)):
+            sorted_by = {field: as_text if field == "id" else columns[field] for field in fields}
+            listed = in_each_order(narrowed, sorted_by, tie=tie, nullable=nullable)
+            pages |= {(names, order): with_total(counted, page) for order, page in listed.items()}
+    return pages
+
+
+def _is_one_value(column: str, given: Iterable[Filter]) -> bool:
+    """Whether all rows that are let through have the same value there."""
+    return any(filter.given.startswith(f"{column} = ") for filter in given)
 
 
 def by_itself(select: str) -> str:
