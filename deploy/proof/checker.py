@@ -66,6 +66,7 @@ def check(
         HANDLED: lambda: all_is_handled(evidence),
         "each event is told, and told once": lambda: events_are_told_once(evidence, poison),
         "copies are at the newest version": lambda: copies_are_newest(evidence),
+        "lists are as long as they say": lambda: lists_are_as_long_as_they_say(evidence),
         "only poison is parked": lambda: only_poison_is_parked(evidence, poison),
         "answers are true": lambda: answers_are_true(evidence, history),
         "answers under one key are one": lambda: keyed_answers_are_one(history),
@@ -178,6 +179,12 @@ def copies_are_newest(evidence: Evidence) -> Found:
             if kept != version:
                 kind = Kind.LOST if kept < version else Kind.UNTRUE
                 yield kind, f"{copy[0]} has {owner[1]} {about} at version {kept}, its owner at {version}"
+
+
+def lists_are_as_long_as_they_say(evidence: Evidence) -> Found:
+    for list in evidence.miscounts:
+        said = f"{list.service} says of some of the {list.table} of organisation {list.org_id} that there are"
+        yield Kind.UNTRUE, f"{said} {list.tallied}, and there are {list.counted}"
 
 
 def only_poison_is_parked(evidence: Evidence, poison: Poisoned) -> Found:

@@ -17,6 +17,7 @@ import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from deploy.proof.lists import Miscount, miscounts
 from shared.messaging import topology
 from shared.messaging.topology import SERVICES
 
@@ -69,7 +70,6 @@ COPIES = {
     ("conversations", "projects"): ("engagements", "projects"),
 }
 """A copy, and whose it is."""
-
 _COMMANDED = tuple(name for name, traffic in topology.TRAFFIC.items() if topology.COMMANDS in traffic.consumes)
 AWAY = (
     *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
@@ -174,6 +174,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     parked: list[Parked]
     versions: dict[tuple[str, str], dict[UUID, int]]
     """By service and table: of the owners' rows and of the copies."""
+    miscounts: list[Miscount]
     commands_left: int
     """Commands that some service still has to be given, or has not acked. A broker that was killed may hold more in its
     store than that: acked already, given to nobody, gone after a day."""
@@ -200,6 +201,7 @@ async def gather(dsns: Mapping[str, str], broker: str | None, *, with_stream: bo
             events=[row for name in SERVICES for row in await _rows(links[name], Event, OUTBOX, service=name)],
             parked=[row for name in SERVICES for row in await _rows(links[name], Parked, PARKED, service=name)],
             versions=await _versions(links),
+            miscounts=await miscounts(links),
             commands_left=commands_left,
             told=told,
         )

@@ -58,6 +58,4 @@ def translated() -> Iterator[None]:
     except _BUSY as error:
         raise DatabaseBusy(type(error).__name__) from error
     except _AWAY as error:
-        if isinstance(error, asyncpg.DataError):  # a value that the driver could not encode: ours to mend
-            raise
         raise DatabaseAway(type(error).__name__) from error

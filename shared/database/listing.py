@@ -1,4 +1,4 @@
-"""Lists: one statement for each order that a list can have and for each choice of filters; none is built at run time.
+"""Lists: a statement for each order, choice of filters and kind of start that a list can have; none is built later.
 
 So each has one plan, which is made once and is right for all values: a plan for any choice would not use the index of
 the filter that is given, and to plan for the choice at hand costs more than to find twenty rows.
@@ -11,39 +11,32 @@ finding twenty rows does.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from itertools import combinations
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping
+from itertools import combinations, product
+from typing import Final, NamedTuple
 
 import msgspec
 
-K = TypeVar("K")
-Order = tuple[str, str]
-"""A sort field and its direction, `asc` or `desc`."""
+from shared.database.windows import Order, Start
+
 HOW_MANY: Final = "how_many"
-"""The column of `with_total` that counts."""
+"""The column of a page that counts the whole list."""
+POSITION: Final = "position"
+"""The column of a page that says what its row is sorted by, as text."""
 
 # A lateral query that says `own.org` and cannot be merged with what is around it (`limit`, `offset` or an aggregate see
 # to that) runs once this has its row; so the policies of its tables find the organisation set.
 _OWN = "(select set_config('app.org', $1::uuid::text, true)::uuid as org) as own"
 _ORGANISATION = re.compile(r"\$1(?!\d)")
+_ARGUMENT = re.compile(r"\$(\d+)")
 
 
-def in_each_order(
-    select: str, columns: Mapping[str, str], *, tie: str | None = None, nullable: Collection[str] = ()
-) -> dict[Order, str]:
-    """`select` with an `order by` for each sort field and direction; nulls last either way, ties by ascending id.
+class Sort(NamedTuple):
+    """What a list can be sorted by: an SQL expression and its type."""
 
-    Only `nullable` fields say `nulls last`: an index on `(… x desc, id)` serves `order by x desc, id` and not
-    `order by x desc nulls last, id`. `columns` maps a sort field to its SQL expression; `select` has a `{order}` where
-    the clause belongs. `tie` is the id's expression where the list is not sorted by that itself.
-    """
-    by_id = tie or columns["id"]
-    return {
-        (field, direction): select.format(order=_clause(expression, by_id, direction, nulls=field in nullable))
-        for field, expression in columns.items()
-        for direction in ("asc", "desc")
-    }
+    column: str
+    type: str
+    is_nullable: bool = False
 
 
 class Filter(NamedTuple):
@@ -58,10 +51,13 @@ class Filter(NamedTuple):
 
 Choice = frozenset[str]
 """The names of the filters that are given."""
+NO_FILTERS: Final = Choice()
+Pages = dict[tuple[Choice, Order, Start], str]
+"""The statements of a list; read by `Tx.page`."""
 
 
 def choice(filters: msgspec.Struct) -> Choice:
-    """The filters that are not None; its fields are named like those of `in_each_choice`."""
+    """The filters that are not None; its fields are named like those of `pages`."""
     return frozenset(name for name in filters.__struct_fields__ if getattr(filters, name) is not None)
 
 
@@ -70,39 +66,60 @@ def in_each_choice(filters: Mapping[str, Filter]) -> dict[Choice, str]:
     chosen = (frozenset(names) for size in range(len(filters) + 1) for names in combinations(filters, size))
     return {
         names: " and ".join(filter.given if name in names else filter.absent for name, filter in filters.items())
+        or "true"
         for names in chosen
     }
 
 
-def in_each_choice_and_order(
+def pages(
     count: str,
-    select: str,
-    filters: Mapping[str, Filter],
-    columns: Mapping[str, str],
+    rows: str,
     *,
-    nullable: Collection[str] = (),
-) -> dict[tuple[Choice, Order], str]:
-    """Pages with their totals (see `with_total`); `count` and `select` have a `{where}` where the filters belong.
+    sorts: Mapping[str, Sort],
+    filters: Mapping[str, Filter] | None = None,
+    counts: Mapping[Choice, str] | None = None,
+    shown: str = "select * from ({rows}) page {order}",
+    id: str = "id",
+    has_id_as_key: bool = True,
+) -> Pages:
+    """Every statement of a list: its page and how many there are in all, as a transaction of one statement.
 
-    For tables whose primary key is the id alone. Where only the id is left to sort by, it is sorted as text: the
-    primary key would have that order, and everybody's rows; the server would walk all of it for an organisation's.
+    `rows` selects the rows that the filters let through: with `{sorting}` among its columns, one named `id`, and a
+    condition at its end that has `{where}`. `count` counts the same, in a column `count`; `counts` says how to do that
+    for choices of filters whose number is known without looking at the rows. `shown` is what to select of a page once
+    it is known: from `({rows})`, ordered by `{order}`, with the column `sorting`. `$1` is the organisation, `id` the
+    expression of the id.
+
+    Nulls come last either way, ties by ascending id. `has_id_as_key`: the id alone is the table's primary key. That has
+    the order of ids, and everybody's rows; where only the id is left to sort by, the server would walk all of it for an
+    organisation's. There it is sorted as text.
     """
-    by_id = columns["id"]
-    as_text = f'{by_id}::text collate "C"'
-    pages: dict[tuple[Choice, Order], str] = {}
-    for names, where in in_each_choice(filters).items():
-        counted, narrowed = count.format(where=where), select.format(where=where, order="{order}")
-        fixed = {field for field, column in columns.items() if _is_one_value(column, (filters[name] for name in names))}
-        for fields, tie in ((columns.keys() - fixed, by_id), (fixed, as_text)):
-            sorted_by = {field: as_text if field == "id" else columns[field] for field in fields}
-            listed = in_each_order(narrowed, sorted_by, tie=tie, nullable=nullable)
-            pages |= {(names, order): with_total(counted, page) for order, page in listed.items()}
-    return pages
+    given, known = filters or {}, counts or {}
+    texts = (count, rows, *known.values(), *(text for filter in given.values() for text in filter))
+    free = 1 + max(int(number) for text in texts for number in _ARGUMENT.findall(text))
+    by_id = Sort(id, "uuid")
+    as_text = Sort(f'{id}::text collate "C"', "text") if has_id_as_key else by_id
+    found: Pages = {}
+    for names, where in in_each_choice(given).items():
+        counted = known.get(names, count).format(where=where)
+        for field, direction in product(sorts, ("asc", "desc")):
+            by = as_text if field == "id" else sorts[field]
+            is_one_value = any(given[name].given.startswith(f"{by.column} = ") for name in names)
+            keys = _Keys(by, as_text if is_one_value or field == "id" else by_id, as_text, direction)
+            narrowed = rows.format(where=where, sorting=f"{by.column} as sorting")
+            for start, page in _from_each_start(narrowed, keys, free):
+                select = shown.format(rows=page, order=keys.order_of_page)
+                found[names, (field, direction), start] = with_total(counted, select)
+    return found
 
 
-def _is_one_value(column: str, given: Iterable[Filter]) -> bool:
-    """Whether all rows that are let through have the same value there."""
-    return any(filter.given.startswith(f"{column} = ") for filter in given)
+def with_total(count: str, select: str) -> str:
+    """A page and how many there are in all. An empty page is a row of nulls, which has the count."""
+    return f"""
+select counted.count as {HOW_MANY}, found.*, found.sorting::text as {POSITION} from {_OWN}
+cross join lateral ({_of_own(count)}) as counted
+left join lateral ({_of_own(select)}) as found on true
+"""
 
 
 def by_itself(select: str) -> str:
@@ -113,31 +130,56 @@ cross join lateral ({_of_own(select)} offset 0) as found
 """
 
 
-def with_total(count: str, select: str) -> str:
-    """A page and how many there are in all, as a transaction of one statement; read by `Tx.page`.
+class _Keys(NamedTuple):
+    """What rows are sorted by: `by`, then `tie`; where `by` is the same in all that are left, `only_tie`."""
 
-    `select` ends in `limit` and `offset`; `count` takes the same arguments but these two. Of both, `$1` is the
-    organisation. An empty page is a row of nulls, which has the count.
-    """
-    return f"""
-select counted.count as {HOW_MANY}, found.* from {_OWN}
-cross join lateral ({_of_own(count)}) as counted
-left join lateral ({_of_own(select)}) as found on true
-"""
+    by: Sort
+    tie: Sort
+    only_tie: Sort
+    direction: str
+
+    @property
+    def order(self) -> str:
+        return self._order(self.by.column, self.tie.column)
+
+    @property
+    def order_of_page(self) -> str:
+        return self._order("sorting", "id")
+
+    @property
+    def beyond(self) -> str:
+        return ">" if self.direction == "asc" else "<"
+
+    def _order(self, by: str, tie: str) -> str:
+        """Only where there are nulls are they spoken of: an index on `(x desc, id)` has no order with `nulls last`."""
+        if by == tie:
+            return f"order by {tie} {self.direction}"
+        return f"order by {by} {self.direction}{' nulls last' if self.by.is_nullable else ''}, {tie}"
 
 
-def paged(count: str, lists: Mapping[K, str]) -> dict[K, str]:
-    """`with_total` of every one of `lists`."""
-    return {order: with_total(count, select) for order, select in lists.items()}
+def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start, str]]:
+    """The page from each start; its arguments are a limit and an offset, or a limit, a value and an id."""
+    by, tie, only_tie, _ = keys
+    limit, value, row = f"limit ${free}", f"${free + 1}::text", f"${free + 2}::uuid"
+    yield Start.OFFSET, f"{rows} {keys.order} {limit} offset ${free + 1}"
+    if by == tie:
+        behind = f"{value} is not null and {by.column} {keys.beyond} {row}::{by.type}"
+        yield Start.VALUE, f"{rows} and {behind} {keys.order} {limit}"
+        return
+    # In parts, each of which an index finds by its beginning: no row of the page before is looked at again.
+    by_id = f"order by {only_tie.column} {limit}"
+    behind = f"{only_tie.column} > {row}::{only_tie.type} {by_id}"
+    parts = [
+        f"({rows} and {by.column} = {value}::{by.type} and {behind})",
+        f"({rows} and {by.column} {keys.beyond} {value}::{by.type} {keys.order} {limit})",
+    ]
+    if by.is_nullable:
+        parts.append(f"({rows} and {by.column} is null {by_id})")
+        yield Start.NULL, f"{rows} and {by.column} is null and {value} is null and {behind}"
+    yield Start.VALUE, f"select * from ({' union all '.join(parts)}) parts {keys.order_of_page} {limit}"
 
 
 def _of_own(select: str) -> str:
     named = _ORGANISATION.sub("own.org", select)
     assert named != select, "a statement that does not say whose rows it reads"
     return named
-
-
-def _clause(expression: str, tie: str, direction: str, *, nulls: bool) -> str:
-    if expression == tie:
-        return f"order by {tie} {direction}"
-    return f"order by {expression} {direction}{' nulls last' if nulls else ''}, {tie}"

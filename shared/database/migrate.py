@@ -1,7 +1,7 @@
 """Migrations: plain SQL files, applied by dbmate as the role that owns the database.
 
-Every service's database holds the messaging tables (`shared/messaging/migrations`) and its own
-(`services/<service>/store/migrations`); version numbers are unique over both.
+Every service's database holds what all have (`SHARED`) and its own tables (`services/<service>/store/migrations`);
+version numbers are unique over all of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from shared.messaging.topology import SERVICES
 
+SHARED = ("shared/messaging/migrations", "shared/database/migrations")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,7 +59,7 @@ def migration_folders(service: str) -> list[Path]:
     """Where the service's migrations are, shared ones first. Raises ValueError for an unknown service."""
     if service not in SERVICES:
         raise ValueError(f"unknown service: {service!r}")
-    folders = (_ROOT / "shared/messaging/migrations", _ROOT / f"services/{service}/store/migrations")
+    folders = [_ROOT / folder for folder in (*SHARED, f"services/{service}/store/migrations")]
     return [folder for folder in folders if any(folder.glob("*.sql"))]
 
 

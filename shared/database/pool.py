@@ -19,6 +19,7 @@ from shared.database import gauges
 from shared.database.connections import Connection, Connections
 from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated, translated
 from shared.database.transaction import Single, Tx
+from shared.errors import InvalidInput
 from shared.settings import ServiceSettings
 
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -90,7 +91,7 @@ class Database:
         except DatabaseAway as error:
             connections.throw_away(connection)
             raise CommitUnknown(str(error)) from error
-        except (DatabaseBusy, UniqueViolated):  # the server has answered: nothing is under way
+        except (DatabaseBusy, UniqueViolated, InvalidInput):  # the server has answered: nothing is under way
             connections.give_back(connection)
             raise
         except BaseException:

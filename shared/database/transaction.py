@@ -9,7 +9,8 @@ import msgspec
 
 from shared.database.connections import Connection
 from shared.database.errors import translated
-from shared.database.listing import HOW_MANY
+from shared.database.listing import HOW_MANY, POSITION, Choice, Pages
+from shared.database.windows import After, Page, Window, not_of_this_list
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -39,11 +40,23 @@ class Tx:
             record = await self._connection.fetchrow(sql, *arguments)
         return None if record is None else _struct(shape, record)
 
-    async def page(self, shape: type[S], sql: str, *arguments: Any) -> tuple[list[S], int]:
-        """The rows of a page that have an id, each as a `shape`, and how many there are in all (see `listing`)."""
-        with translated():
-            records = await self._connection.fetch(sql, *arguments)
-        return [_struct(shape, record) for record in records if record["id"] is not None], records[0][HOW_MANY]
+    async def page(self, shape: type[S], pages: Pages, given: Choice, window: Window, *arguments: Any) -> Page[S]:
+        """The rows of a list that a window shows, each as a `shape`, by the statement for it and the filters `given`.
+
+        Raises InvalidInput naming `after` when the window begins after what is no place in this list.
+        """
+        try:
+            sql = pages[given, window.order, window.start]
+            with translated():
+                records = await self._connection.fetch(sql, *arguments, *_bounds(window))
+        except (KeyError, asyncpg.DataError) as error:
+            if window.after is None:
+                raise
+            raise not_of_this_list() from error
+        rows = [record for record in records if record["id"] is not None]
+        shown = rows[: window.limit]
+        end = After(shown[-1][POSITION], shown[-1]["id"]) if len(rows) > window.limit else None
+        return Page([_struct(shape, record) for record in shown], records[0][HOW_MANY], end)
 
     async def value(self, sql: str, *arguments: Any) -> Any:
         """The first column of the first row, or None."""
@@ -80,9 +93,9 @@ class Single(Tx):
         self._use()
         return await super().row(shape, sql, *arguments)
 
-    async def page(self, shape: type[S], sql: str, *arguments: Any) -> tuple[list[S], int]:
+    async def page(self, shape: type[S], pages: Pages, given: Choice, window: Window, *arguments: Any) -> Page[S]:
         self._use()
-        return await super().page(shape, sql, *arguments)
+        return await super().page(shape, pages, given, window, *arguments)
 
     async def value(self, sql: str, *arguments: Any) -> Any:
         self._use()
@@ -100,6 +113,13 @@ class Single(Tx):
         if self._is_used:
             raise AssertionError("a second statement in a transaction of one")
         self._is_used = True
+
+
+def _bounds(window: Window) -> tuple[Any, ...]:
+    """The last arguments of a page's statement; one row more than are shown tells whether the list goes on."""
+    if window.after is None:
+        return window.limit + 1, window.offset
+    return window.limit + 1, window.after.value, window.after.id
 
 
 def _struct(shape: type[S], record: asyncpg.Record) -> S:

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 
 from shared import metrics, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy
+from shared.database.tallies import keep_folded
 from shared.failpoints import without
 from shared.messaging import gauges, topology
 from shared.messaging.bus import Bus, Incoming, end
@@ -89,7 +90,8 @@ class Messenger:
         await self._listen()
         await self._bus.open()
         await warn_if_lazy(self._monitor_url)
-        loops = [self._keeper.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune(), *more]
+        loops = [self._keeper.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune()]
+        loops += [keep_folded(self._database), *more]
         tasks = [asyncio.create_task(loop) for loop in loops]
         for task in tasks:
             task.add_done_callback(_tell_if_it_died)

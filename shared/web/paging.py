@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ import msgspec
 from litestar import Request
 from litestar.params import QueryParameter
 
+from shared.database.windows import After, Order, Page, Window, not_of_this_list
 from shared.errors import InvalidInput
 from shared.ids import parse_id
 from shared.labels import spelled_out
@@ -24,6 +26,16 @@ MAX_PAGE = 10**9
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds.")]
+PageAfter = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=2000,
+        description="Where the page before ended, as `links.next` says it. The page begins there, whatever has come or "
+        "gone before it; without it, it begins after as many rows as the pages before it hold. It is good for the list "
+        "and the order that it comes from.",
+    ),
+]
 IdFilter = Annotated[str | None, QueryParameter(schema_extra={"format": "uuid"})]
 
 
@@ -41,23 +53,24 @@ def numbers_of(members: type[IntEnum], more: str = "") -> QueryParameter:
     return QueryParameter(description=f"{spelled_out(members)}.{more}", schema_extra=numbers)
 
 
+_Place = tuple[Order, str | None, UUID]
+
+
 class PageQuery(msgspec.Struct, frozen=True):
-    """One page of a list: `limit` items after the first `offset` ones, in the order named `sort`."""
+    """One page of a list, of `limit` items, in the order named `sort`; `after` is where the page before it ended."""
 
     page: int
     limit: int
-    sort: tuple[str, str]
+    sort: Order
+    after: After | None = None
 
     @property
     def offset(self) -> int:
         return (self.page - 1) * self.limit
 
-
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    """What a store answers to a PageQuery."""
-
-    items: Sequence[T]
-    total: int
+    @property
+    def window(self) -> Window:
+        return Window(self.sort, self.limit, self.offset, self.after)
 
 
 class Links(msgspec.Struct, frozen=True):
@@ -85,15 +98,38 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
     meta: Meta
 
 
-def page_query(fields: Sequence[str], *, page: int, limit: int, sort: str) -> PageQuery:
-    """Read `sort` against the fields that this list can be sorted by.
+def page_query(fields: Sequence[str], *, page: int, limit: int, sort: str, after: str | None) -> PageQuery:
+    """Read `sort` against the fields that this list can be sorted by, and `after` against the order.
 
-    Raises InvalidInput naming `sort`.
+    Raises InvalidInput naming `sort` or `after`.
     """
     field, _, direction = sort.partition(":")
     if field not in fields or direction not in ("asc", "desc"):
         raise InvalidInput({"sort": [f"Expected one of {', '.join(fields)}, followed by :asc or :desc."]})
-    return PageQuery(page, limit, (field, direction))
+    order = (field, direction)
+    return PageQuery(page, limit, order, None if after is None else read_after(after, order, page))
+
+
+def written(order: Order, end: After) -> str:
+    """The `after` of the page that follows one that ended there."""
+    return urlsafe_b64encode(msgspec.json.encode((order, end.value, end.id))).decode().rstrip("=")
+
+
+def read_after(text: str, order: Order, page: int) -> After:
+    """The place that `written` wrote down. Raises InvalidInput naming `after`: of another order, or of no list."""
+    try:
+        said, value, id = msgspec.json.decode(_unpadded(text), type=_Place)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise not_of_this_list() from error
+    if said != order:
+        raise not_of_this_list()
+    if page == 1:
+        raise InvalidInput({"after": ["It goes with the page number of the link that it is from."]})
+    return After(value, id)
+
+
+def _unpadded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def filter_number(name: str, numbers: type[E], value: int | None) -> E | None:
@@ -112,10 +148,10 @@ def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], 
     """The envelope of `page`, each item through `view`; links are absolute and keep the caller's filters and sort."""
     last = max(1, -(-page.total // query.limit))
     path = public_url(request) + request.scope["path"]
-    kept = dict(request.query_params.items())
+    kept = {name: value for name, value in request.query_params.items() if name != "after"}
 
-    def link(number: int) -> str:
-        return f"{path}?{urlencode(_with_page(kept, number, query.limit))}"
+    def link(number: int, **more: str) -> str:
+        return f"{path}?{urlencode({**kept, 'page': number, 'limit': query.limit, **more})}"
 
     count = len(page.items)
     return Listing(
@@ -124,7 +160,7 @@ def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], 
             first=link(1),
             last=link(last),
             prev=link(min(query.page - 1, last)) if query.page > 1 else None,
-            next=link(query.page + 1) if query.page < last else None,
+            next=link(query.page + 1, after=written(query.sort, page.end)) if page.end else None,
         ),
         meta=Meta(
             current_page=query.page,
@@ -136,10 +172,6 @@ def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], 
             path=path,
         ),
     )
-
-
-def _with_page(kept: Mapping[str, str], number: int, limit: int) -> dict[str, str]:
-    return {**kept, "page": str(number), "limit": str(limit)}
 
 
 def filter_id(name: str, value: str | None) -> UUID | None:

@@ -30,7 +30,7 @@ select tablename as table_name, indexdef as definition from pg_indexes
 where schemaname = 'public' and tablename <> 'schema_migrations' order by tablename, indexname
 """
 MACHINERY: Final = frozenset(
-    {"inbox", "outbox", "parked_messages", "parked_interventions", "streams_seen", "idempotency_keys"}
+    {"inbox", "outbox", "parked_messages", "parked_interventions", "streams_seen", "idempotency_keys", "tallies"}
 )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from shared.database.migrate import SHARED
+
 ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("migrations.sha256")
 
 
 def found() -> dict[str, str]:
     """The SHA-256 of every migration, by its path in the repository."""
-    folders = [ROOT / "shared/messaging/migrations", *sorted((ROOT / "services").glob("*/store/migrations"))]
+    folders = [*(ROOT / folder for folder in SHARED), *sorted((ROOT / "services").glob("*/store/migrations"))]
     files = [path for folder in folders for path in sorted(folder.glob("*.sql"))]
     return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 

@@ -47,10 +47,18 @@ def constants(module: ModuleType) -> Iterator[tuple[str, str]]:
         if isinstance(target, ast.Name)
     }
     for name in sorted(own):
-        value: Any = getattr(module, name, None)
-        for key, text in value.items() if isinstance(value, dict) else [("", value)]:
-            if isinstance(text, str) and STATEMENT.match(text):
-                yield f"{module.__name__}.{name}{key or ''}", text
+        for key, text in texts(getattr(module, name, None)):
+            if STATEMENT.match(text):
+                yield f"{module.__name__}.{name}{key}", text
+
+
+def texts(value: Any) -> Iterator[tuple[str, str]]:
+    """A text, or all of a mapping of mappings, each by its keys."""
+    if isinstance(value, str):
+        yield "", value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ((f"[{key}]{more}", text) for more, text in texts(inner))
 
 
 def statements(paths: list[Path]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.support.crowds import count_again
+
 PROJECTS_OF_ENGAGEMENT = 2
 ENGAGEMENTS_OF_CLIENT = 50
 
@@ -176,6 +178,7 @@ async def write_history(dsn: str, service: str, org: UUID, *, projects: int) -> 
         await connection.execute(MAKE_IDS)
         for statement in HISTORY[service]:
             await connection.execute(statement, org, engagements, clients, timeout=600)
+        await count_again(connection)
         await connection.execute("vacuum analyze", timeout=600)
     finally:
         await connection.close()

@@ -21,10 +21,12 @@ from shared.contracts.engagements import EngagementOpened, OpenEngagement, Proje
 from shared.contracts.proposals import TemplateState
 from shared.contracts.reply import CANCELLED, Reply
 from shared.database import Database
+from shared.database.windows import After
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery
 from shared.web.actor import Actor
+from shared.web.paging import written
 from tests.support import actors
 from tests.support.commands import Orchestrator, cancel_engagement, client_state, open_engagement, orchestrating
 from tests.support.databases import Databases, opened
@@ -566,6 +568,11 @@ async def test_filters_by_client_and_by_engagement(service: Service, crowd: Acto
         ("status=Active", "status"),
         ("rubbish=1", "rubbish"),
         ("page=1&page=2", "page"),
+        ("page=2&after=", "after"),
+        ("page=2&after=x", "after"),
+        ("page=2&after=" + written(("name", "asc"), After("E", UUID(int=1))), "after"),
+        ("page=2&after=" + written(("created_at", "desc"), After("some day", UUID(int=1))), "after"),
+        ("after=" + written(("created_at", "desc"), After("2026-01-01", UUID(int=1))), "after"),
     ],
 )
 async def test_a_list_refuses_what_it_does_not_know(service: Service, staff: Actor, path: str, query: str, field: str):
@@ -587,6 +594,25 @@ async def test_a_page_past_the_end_is_empty_and_links_keep_the_filters(service: 
     assert (body["meta"]["from"], body["meta"]["to"]) == (0, 0)
     for link in (body["links"]["first"], body["links"]["last"], body["links"]["prev"]):
         assert link == "http://service/api/projects?page=1&limit=10&phase=3&sort=name%3Aasc"
+
+
+@pytest.mark.parametrize("path", ["engagements", "projects"])
+async def test_what_comes_and_goes_meanwhile_moves_no_page(
+    service: Service, orchestrator: Orchestrator, database: Database, path: str
+):
+    staff = actors.admin()
+    for number in range(4):
+        await opens(orchestrator, open_engagement(staff.org_id, name=f"Engagement {number}", names=("One",)))
+    there = [each["id"] for each in (await service.call(staff, "GET", f"/api/{path}")).json()["data"]]
+    first = (await service.call(staff, "GET", f"/api/{path}?limit=2")).json()
+    await opens(orchestrator, open_engagement(staff.org_id, name="New", names=("New",)))
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run(f"update {path} set cancelled_at = now() where id = $1", UUID(there[0]))
+    second = (await service.call(staff, "GET", first["links"]["next"])).json()
+    assert [each["id"] for each in second["data"]] == there[2:]
+    assert (second["meta"]["current_page"], second["meta"]["from"], second["links"]["next"]) == (2, 3, None)
+    again = (await service.call(staff, "GET", second["links"]["prev"])).json()
+    assert (again["meta"]["current_page"], again["meta"]["total"], len(again["data"])) == (1, 4, 2)
 
 
 async def test_an_empty_list_has_one_page(service: Service, staff: Actor):

@@ -1,8 +1,8 @@
-"""The plan of every list, in each order and by each filter: it reads its organisation's rows by an index, no others."""
+"""The plan of every list, in each order, by each filter, from each start: an index finds its organisation's rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,8 @@ from services.engagements.store import engagements, projects
 from services.identity.store import clients, tokens, users
 from services.orders.store import orders, tasks
 from services.proposals.store import proposals, templates
+from shared.database.listing import Choice, Pages
+from shared.database.windows import Order, Start
 from tests.support.crowds import crowd
 from tests.support.databases import Databases
 
@@ -21,43 +23,60 @@ ORG = "'00000000-0000-7000-8000-000000000007'"
 ID = "'00000000-0000-7000-8000-0000000000cf'"
 """207, which is something of each kind in that organisation."""
 EMAIL = "'207@roe.example'"
-NULL, PAGE = "null", ("20", "0")
+NULL = "null"
 AT = "'2026-01-01 00:30:00+00'"
+
+MOMENT = "'2026-01-01 00:10:00+00'"
+VALUES = {
+    **dict.fromkeys(("created_at", "updated_at", "sent_at", "signed_at", "last_message_at"), MOMENT),
+    **dict.fromkeys(("id",), ID),
+    **dict.fromkeys(("status", "phase", "recurring", "sort_order", "price", "total"), "'1'"),
+    **dict.fromkeys(("name", "name_f", "name_l", "subject", "number"), "'F5'"),
+    **dict.fromkeys(("email", "client_email"), EMAIL),
+    "public": "'true'",
+}
+"""Something of each kind that a list is sorted by, as text."""
 
 Statement = tuple[str, str, tuple[str, ...]]
 
 
+def window(order: Order, start: Start) -> tuple[str, ...]:
+    """The last arguments of a page."""
+    if start is Start.OFFSET:
+        return ("21", "0")
+    return ("21", VALUES[order[0]] if start is Start.VALUE else NULL, ID)
+
+
+def each(name: str, pages: Pages, given: Callable[[Choice], tuple[str, ...]]) -> Iterator[Statement]:
+    """Every statement of a list; `given` are its arguments but for the last ones, by what it is narrowed to."""
+    for (chosen, order, start), sql in pages.items():
+        told = f"{name} by {' '.join(order)} from {start}, given {sorted(chosen)}"
+        yield told, sql, (ORG, *given(chosen), *window(order, start))
+
+
 def listed(store: Any, name: str, also: tuple[str, ...] = (), **filters: str) -> Iterator[Statement]:
     """Every order of a list, counted, by every choice of `filters`; `also` are arguments that it always has."""
-    for (chosen, order), sql in store.PAGE.items():
-        assert chosen <= filters.keys()
-        given = (value if filter in chosen else NULL for filter, value in filters.items())
-        yield f"{name} by {' '.join(order)}, given {sorted(chosen)}", sql, (ORG, *given, *also, *PAGE)
+    assert frozenset(filters) in {chosen for chosen, _, _ in store.PAGES}
+    return each(name, store.PAGES, lambda chosen: (*narrowed(chosen, filters), *also))
 
 
-def unfiltered(store: Any, name: str) -> Iterator[Statement]:
-    """Every order of a list that has no filters, counted."""
-    for order, sql in store.PAGE.items():
-        yield f"{name} by {' '.join(order)}", sql, (ORG, *PAGE)
+def narrowed(chosen: Choice, filters: dict[str, str]) -> tuple[str, ...]:
+    return tuple(value if filter in chosen else NULL for filter, value in filters.items())
 
 
 def of_conversations() -> Iterator[Statement]:
-    narrowed = {"status": "1", "project_id": ID, "engagement_id": ID}
+    filters = {"status": "1", "project_id": ID, "engagement_id": ID}
     for reader in conversations.READERS:
         me = ID if reader == conversations.CLIENT else NULL
-        for (chosen, order), sql in conversations.PAGE_OF_PROJECT[reader].items():
-            status = "1" if chosen else NULL
-            yield f"of a project by {order} {reader}, given {sorted(chosen)}", sql, (ORG, me, status, ID, *PAGE)
-        for (chosen, order), sql in conversations.PAGE_OF_INBOX[reader].items():
-            given = (value if filter in chosen else NULL for filter, value in narrowed.items())
-            yield f"inbox by {order} {reader}, given {sorted(chosen)}", sql, (ORG, me, *given, *PAGE)
-    for shows_internal in ("true", "false"):
-        yield "messages", messages.PAGE, (ORG, ID, shows_internal, *PAGE)
+        of_project, inbox = conversations.PAGES_OF_PROJECT[reader], conversations.PAGES_OF_INBOX[reader]
+        yield from each(f"of a project, {reader}", of_project, lambda chosen, me=me: (me, "1" if chosen else NULL, ID))
+        yield from each(f"inbox, {reader}", inbox, lambda chosen, me=me: (me, *narrowed(chosen, filters)))
+    yield from each("messages", messages.PAGES, lambda chosen: (ID, "false" if chosen else "true"))
     yield from (("of an engagement", conversations.OF_ENGAGEMENT, (ORG, me, ID)) for me in (NULL, ID))
 
 
 STATEMENTS: dict[str, list[Statement]] = {
-    "identity": [*unfiltered(clients, "clients"), *unfiltered(users, "users"), *unfiltered(tokens, "tokens")],
+    "identity": [*listed(clients, "clients"), *listed(users, "users"), *listed(tokens, "tokens")],
     "proposals": [
         *listed(templates, "templates", is_public="true", recurring="1"),
         *listed(proposals, "proposals", (AT,), only_sent_to=EMAIL, status="1", client_email=EMAIL),
@@ -82,6 +101,8 @@ def faults(plan: dict[str, Any]) -> Iterator[str]:
     if kind == "Seq Scan":
         yield f"reads all of {table}"
     condition = plan.get("Index Cond", "")
+    if plan.get("Index Name") == "users_login" and "email_key = " in condition:
+        return  # whoever has that very address, in however many organisations
     if "Index Name" in plan and not plan["Index Name"].endswith("_pkey") and "org_id" not in condition:
         yield f"reads {plan['Index Name']} past the organisation"
     if plan.get("Index Name", "").endswith("_pkey") and not condition:

@@ -207,7 +207,7 @@ class List:
 async def walk_list(stage: Stage, told: List, document: dict[str, Any]) -> None:
     """Every sort both ways, each filter, and that there are no others; pages; the envelope."""
     parameters = document["paths"][told.path]["get"]["parameters"]
-    expected = {"page", "limit", "sort", *told.filters}
+    expected = {"page", "limit", "after", "sort", *told.filters}
     assert {one["name"] for one in parameters if one.get("in") == "query"} == expected
     path = told.path.format_map(stage.ids)
     for name in names(told.sort):
@@ -270,10 +270,16 @@ async def _pages(stage: Stage, path: str) -> None:
     assert page["links"]["prev"] is None
     for name, number in (("first", 1), ("last", total), ("next", 2)):
         where, _, query = page["links"][name].partition("?")
-        assert (where, parse_qs(query)) == (
-            f"{url}{path}",
-            {"limit": ["1"], "sort": ["created_at:asc"], "page": [str(number)]},
-        )
+        told = parse_qs(query)
+        assert (told.pop("after", None) is not None) == (name == "next")
+        assert (where, told) == (f"{url}{path}", {"limit": ["1"], "sort": ["created_at:asc"], "page": [str(number)]})
+    seen = page["data"]
+    while link := page["links"]["next"]:
+        page = await stage.got("admin", f"GET {link.removeprefix(url)}")
+        seen += page["data"]
+        assert (page["meta"]["from"], page["meta"]["to"]) == (len(seen), len(seen))
+    assert {item["id"] for item in seen} == {item["id"] for item in whole["data"]}
+    assert len(seen) == total
     past = await stage.got("admin", f"GET {path}?page={total + 7}&limit=1")
     assert (past["data"], past["meta"]["from"], past["meta"]["to"]) == ([], 0, 0)
 

@@ -25,6 +25,7 @@ from deploy.proof.evidence import (
     Saga,
 )
 from deploy.proof.history import History, Line, Told
+from deploy.proof.lists import Miscount
 
 AT = datetime(2026, 2, 8, 12, tzinfo=UTC)
 ORG, OTHER = UUID(int=1), UUID(int=2)
@@ -91,6 +92,7 @@ def honest() -> Evidence:
         events=events,
         parked=[],
         versions=versions | {copy: dict(versions[owner]) for copy, owner in COPIES.items()},
+        miscounts=[],
         commands_left=0,
         told={each.id for each in events},
     )
@@ -261,6 +263,11 @@ BROKEN = {
     "a copy from the future": (
         at_version(("proposals", "clients"), 2),
         "copies are at the newest version",
+        Kind.UNTRUE,
+    ),
+    "a total that is no count": (
+        lambda evidence: replace(evidence, miscounts=[Miscount("orders", "orders", ORG, 2, 1)]),
+        "lists are as long as they say",
         Kind.UNTRUE,
     ),
     "a parked message": (

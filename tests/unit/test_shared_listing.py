@@ -1,32 +1,19 @@
-"""Lists: one statement for each order that a list can have."""
+"""Lists: a statement for each order, choice of filters and start that a list can have."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order, in_each_order, with_total
+from shared.database.listing import NO_FILTERS, Filter, Sort, by_itself, choice, pages, with_total
+from shared.database.windows import Start
 
-COLUMNS = {"id": "t.id", "name": "t.name", "sent_at": "t.sent_at"}
-STATEMENTS = in_each_order("select 1 from t {order} limit $1", COLUMNS, nullable=("sent_at",))
-
-
-def test_there_is_a_statement_for_each_field_and_direction():
-    assert set(STATEMENTS) == {(field, way) for field in COLUMNS for way in ("asc", "desc")}
-
-
-def test_ties_are_broken_by_ascending_id_either_way():
-    assert STATEMENTS["name", "asc"] == "select 1 from t order by t.name asc, t.id limit $1"
-    assert STATEMENTS["name", "desc"] == "select 1 from t order by t.name desc, t.id limit $1"
-
-
-def test_nulls_are_last_either_way_where_there_can_be_some():
-    assert STATEMENTS["sent_at", "asc"] == "select 1 from t order by t.sent_at asc nulls last, t.id limit $1"
-    assert STATEMENTS["sent_at", "desc"] == "select 1 from t order by t.sent_at desc nulls last, t.id limit $1"
-
-
-def test_an_order_by_id_needs_no_tie_breaker():
-    assert STATEMENTS["id", "desc"] == "select 1 from t order by t.id desc limit $1"
+TEXT = 't.id::text collate "C"'
+SORTS = {
+    "id": Sort("t.id", "uuid"),
+    "name": Sort("t.name", "text"),
+    "sent_at": Sort("t.sent_at", "timestamptz", is_nullable=True),
+}
 
 
 class Filters(msgspec.Struct):
@@ -34,27 +21,78 @@ class Filters(msgspec.Struct):
     name: str | None = None
 
 
-PAGES = in_each_choice_and_order(
+PAGES = pages(
     "select count(*) from t where t.org_id = $1 and {where}",
-    "select t.id from t where t.org_id = $1 and {where} {order} limit $4 offset $5",
-    {
+    "select t.*, {sorting} from t where t.org_id = $1 and {where}",
+    sorts=SORTS,
+    filters={
         "status": Filter("t.status = $2", "$2::int is null"),
         "name": Filter("t.name = $3", "$3::text is null"),
     },
-    COLUMNS,
+    counts={frozenset({"status"}): "select number as count from kept where org_id = $1"},
+    id="t.id",
 )
 
 
-@pytest.mark.parametrize("filters", [Filters(), Filters(status=0), Filters(name=""), Filters(status=1, name="x")])
+@pytest.mark.parametrize("filters", [Filters(), Filters(name=""), Filters(status=1, name="x")])
 def test_each_choice_of_filters_has_its_own_statement(filters: Filters):
-    sql = PAGES[choice(filters), ("name", "asc")]
+    sql = PAGES[choice(filters), ("name", "asc"), Start.OFFSET]
     assert sql.count("t.status = $2") == (2 if filters.status is not None else 0)
     assert sql.count("$3::text is null") == (2 if filters.name is None else 0)
-    assert "order by t.name asc, t.id" in sql
 
 
-def test_there_is_a_page_for_each_choice_in_each_order():
-    assert len(PAGES) == 4 * len(STATEMENTS)
+def test_there_is_a_page_for_each_choice_in_each_order_from_each_start():
+    starts = {"id": 2, "name": 2, "sent_at": 3}
+    assert len(PAGES) == 4 * 2 * sum(starts.values())
+    assert {order for _, order, _ in PAGES} == {(field, way) for field in SORTS for way in ("asc", "desc")}
+
+
+def test_ties_are_broken_by_ascending_id_either_way():
+    for way in ("asc", "desc"):
+        assert f"order by t.name {way}, t.id limit $4" in PAGES[NO_FILTERS, ("name", way), Start.OFFSET]
+
+
+def test_nulls_are_last_either_way_where_there_can_be_some():
+    for way in ("asc", "desc"):
+        sql = PAGES[NO_FILTERS, ("sent_at", way), Start.OFFSET]
+        assert f"order by t.sent_at {way} nulls last, t.id limit $4" in sql
+
+
+def test_a_list_by_id_is_sorted_as_text_where_the_primary_key_has_everybodys_ids():
+    assert 'order by t.id::text collate "C" desc limit' in PAGES[NO_FILTERS, ("id", "desc"), Start.OFFSET]
+    own = pages(
+        "select 1 as count where $1 = $1", "select id, {sorting} from t where id = $1", sorts={"id": SORTS["id"]}
+    )
+    assert all("collate" in sql for sql in own.values())
+    walled = pages(
+        "select 1 as count where $1 = $1",
+        "select id, {sorting} from t where id = $1",
+        sorts={"id": SORTS["id"]},
+        has_id_as_key=False,
+    )
+    assert not any("collate" in sql for sql in walled.values())
+
+
+def test_where_all_rows_have_the_value_that_a_list_is_sorted_by_the_primary_key_has_not_its_order():
+    by_name = PAGES[frozenset({"name"}), ("name", "desc"), Start.OFFSET]
+    assert 'order by t.name desc, t.id::text collate "C" limit' in by_name
+    assert "order by t.name desc, t.id limit" in PAGES[frozenset({"status"}), ("name", "desc"), Start.OFFSET]
+
+
+def test_a_page_goes_on_behind_a_row_in_parts_that_an_index_finds():
+    sql = PAGES[NO_FILTERS, ("sent_at", "desc"), Start.VALUE]
+    assert f"t.sent_at = $5::text::timestamptz and {TEXT} > $6::uuid::text order by {TEXT} limit $4" in sql
+    assert "t.sent_at < $5::text::timestamptz order by t.sent_at desc nulls last, t.id limit $4" in sql
+    assert f"t.sent_at is null order by {TEXT} limit $4" in sql
+    assert (
+        f"t.sent_at is null and $5::text is null and {TEXT} > $6" in PAGES[NO_FILTERS, ("sent_at", "asc"), Start.NULL]
+    )
+
+
+def test_a_total_that_is_known_is_not_counted():
+    sql = PAGES[frozenset({"status"}), ("name", "asc"), Start.OFFSET]
+    assert "count(*)" not in sql
+    assert "from kept where org_id = own.org" in sql
 
 
 def test_a_page_is_read_under_its_own_organisation():
@@ -66,8 +104,3 @@ def test_a_page_is_read_under_its_own_organisation():
 def test_a_statement_that_names_no_organisation_is_not_read_by_itself():
     with pytest.raises(AssertionError, match="whose rows"):
         by_itself("select id from t")
-
-
-def test_where_all_rows_have_the_value_that_a_list_is_sorted_by_the_primary_key_has_not_its_order():
-    assert 'order by t.name desc, t.id::text collate "C" limit' in PAGES[frozenset({"name"}), ("name", "desc")]
-    assert "order by t.name desc, t.id limit" in PAGES[frozenset({"status"}), ("name", "desc")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from enum import IntEnum
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Request
 
+from shared.database.windows import After, Page
 from shared.errors import InvalidInput
 from shared.ids import new_id
 from shared.web.origin import PUBLIC_URL_HEADER
-from shared.web.paging import Listing, Page, filter_id, filter_number, listing, page_query
+from shared.web.paging import Listing, filter_id, filter_number, listing, page_query, read_after, written
 
 FIELDS = ("id", "name")
 
@@ -37,9 +40,10 @@ def answered(*, page: int = 1, limit: int = 20, total: int = 0, query: dict[str,
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
         }  # pyright: ignore[reportArgumentType]
     )
-    asked = page_query(FIELDS, page=page, limit=limit, sort="id:asc")
+    asked = page_query(FIELDS, page=page, limit=limit, sort="id:asc", after=None)
     items = list(range(total))[asked.offset : asked.offset + limit]
-    return listing(request, asked, Page(items, total), lambda item: item)
+    end = After(str(items[-1]), new_id()) if items and items[-1] < total - 1 else None
+    return listing(request, asked, Page(items, total, end), lambda item: item)
 
 
 def query_of(link: str | None) -> dict[str, str]:
@@ -49,9 +53,11 @@ def query_of(link: str | None) -> dict[str, str]:
 
 def test_links_are_absolute_and_keep_the_callers_filters_and_sort():
     told = {"status": "1", "sort": "name:desc", "client_email": "a+b@c.example", "page": "2", "limit": "10"}
-    links = answered(page=2, limit=10, total=25, query=told).links
+    links = answered(page=2, limit=10, total=25, query=told | {"after": "there"}).links
     for link, page in ((links.first, "1"), (links.prev, "1"), (links.next, "3"), (links.last, "3")):
-        assert query_of(link) == told | {"page": page}
+        query = query_of(link)
+        assert (query.pop("after", "there") != "there") == (link == links.next)
+        assert query == told | {"page": page}
         assert (urlsplit(link).netloc, urlsplit(link).path) == ("api.example", "/api/things")
 
 
@@ -109,6 +115,47 @@ def test_following_next_sees_every_item_once(total: int, limit: int):
     assert page == answer.meta.last_page
 
 
+@given(value=st.none() | st.text(), id=st.uuids(), field=st.sampled_from(FIELDS), way=st.sampled_from(("asc", "desc")))
+def test_the_place_where_a_page_ended_is_read_as_it_was_written(value: str | None, id: UUID, field: str, way: str):
+    text = written((field, way), After(value, id))
+    assert text == quote(text)
+    assert read_after(text, (field, way), 2) == After(value, id)
+    asked = page_query(FIELDS, page=2, limit=7, sort=f"{field}:{way}", after=text)
+    assert (asked.window.after, asked.window.limit, asked.window.order) == (After(value, id), 7, (field, way))
+
+
+ORDER = ("id", "asc")
+THERE = After("x", UUID(int=7))
+PLACE = written(ORDER, THERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("", 2),
+        ("x", 2),
+        ("é", 2),
+        ("null", 2),
+        (PLACE[:-3], 2),
+        (PLACE[4:], 2),
+        (written(("id", "desc"), THERE), 2),
+        (written(("name", "asc"), THERE), 2),
+        (urlsafe_b64encode(b'[["id","asc"],5,"x"]').decode(), 2),
+        (PLACE, 1),
+    ],
+)
+def test_a_place_that_no_page_of_this_order_ended_at_is_refused_by_name(text: str, page: int):
+    with pytest.raises(InvalidInput) as refused:
+        read_after(text, ORDER, page)
+    assert list(refused.value.errors) == ["after"]
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_a_place(text: str):
+    with pytest.raises(InvalidInput):
+        read_after(text, ORDER, 2)
+
+
 def test_the_envelope_has_the_names_of_the_contract():
     answer = msgspec.json.decode(msgspec.json.encode(answered()))
     assert list(answer) == list(Listing.__struct_fields__) == ["data", "links", "meta"]
@@ -118,7 +165,7 @@ def test_the_envelope_has_the_names_of_the_contract():
 
 @pytest.mark.parametrize("sort", ["id:asc", "name:desc"])
 def test_a_sort_is_a_field_and_a_direction(sort: str):
-    assert page_query(FIELDS, page=1, limit=1, sort=sort).sort == tuple(sort.split(":"))
+    assert page_query(FIELDS, page=1, limit=1, sort=sort, after=None).sort == tuple(sort.split(":"))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +173,7 @@ def test_a_sort_is_a_field_and_a_direction(sort: str):
 )
 def test_another_sort_is_refused_by_name(sort: str):
     with pytest.raises(InvalidInput) as refused:
-        page_query(FIELDS, page=1, limit=1, sort=sort)
+        page_query(FIELDS, page=1, limit=1, sort=sort, after=None)
     assert list(refused.value.errors) == ["sort"]
 
 

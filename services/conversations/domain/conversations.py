@@ -14,10 +14,11 @@ from services.conversations.model import Conversation, ConversationStatus
 from services.conversations.store import conversations, replicas
 from services.conversations.store.conversations import Filters
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 Precondition = Callable[[int], None]
 """Given the version of what is about to change, raises Stale when the caller means another."""
@@ -77,11 +78,7 @@ async def browse_project(
 ) -> Page[Conversation]:
     """One page of the conversations of a project that the caller may see, without messages."""
     filters = Filters(only_of=actor.client_id, status=status, project_id=project)
-    return Page(
-        *await conversations.page_of_project(
-            tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset
-        )
-    )
+    return await conversations.page_of_project(tx, actor.org_id, filters, query.window)
 
 
 async def browse_inbox(
@@ -95,11 +92,7 @@ async def browse_inbox(
 ) -> Page[Conversation]:
     """One page over all projects that the caller may see, each with its newest message that is not internal."""
     filters = Filters(only_of=actor.client_id, status=status, project_id=project_id, engagement_id=engagement_id)
-    return Page(
-        *await conversations.page_of_inbox(
-            tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset
-        )
-    )
+    return await conversations.page_of_inbox(tx, actor.org_id, filters, query.window)
 
 
 async def change(

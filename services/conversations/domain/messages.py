@@ -13,10 +13,11 @@ from services.conversations.model import Attachment, Message
 from services.conversations.store import conversations
 from services.conversations.store import messages as store
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import Forbidden, NotFound
 from shared.ids import new_id
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +34,7 @@ async def browse(tx: Tx, actor: Actor, place: Place, query: PageQuery, *, includ
     if found != place.project:
         raise NotFound("conversation")
     shows_internal = actor.is_staff and include_internal
-    return Page(
-        *await store.page(
-            tx,
-            actor.org_id,
-            place.conversation,
-            shows_internal=shows_internal,
-            limit=query.limit,
-            offset=query.offset,
-        )
-    )
+    return await store.page(tx, actor.org_id, place.conversation, query.window, shows_internal=shows_internal)
 
 
 async def post(tx: Tx, actor: Actor, place: Place, new: NewMessage, at: datetime) -> Message:

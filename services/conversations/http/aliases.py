@@ -23,7 +23,7 @@ from services.conversations.views import ConversationView, MessageView
 from shared.web.guards import staff_only
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, PageQuery
+from shared.web.paging import Listing, PageAfter, PageLimit, PageNumber, page_query
 
 
 class AliasController(Controller):
@@ -89,10 +89,11 @@ class AliasController(Controller):
         place: NamedDependency[Place],
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         *,
         include_internal: IncludeInternal = True,
     ) -> Listing[MessageView]:
-        query = PageQuery(page, limit, OLDEST_FIRST)
+        query = page_query(("created_at",), page=page, limit=limit, sort=OLDEST_FIRST, after=after)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
     @post("/messages", summary="Post a message in a conversation", deprecated=True, responses=MESSAGE_REFUSALS)

@@ -28,9 +28,9 @@ from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
 from shared.web.paging import (
     Listing,
+    PageAfter,
     PageLimit,
     PageNumber,
-    PageQuery,
     filter_number,
     listing,
     numbers_of,
@@ -41,7 +41,7 @@ from shared.web.paging import (
 SORT_FIELDS = ("id", "subject", "status", "created_at", "updated_at", "last_message_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 StatusFilter = Annotated[int | None, numbers_of(ConversationStatus)]
-OLDEST_FIRST = ("created_at", "asc")
+OLDEST_FIRST = "created_at:asc"
 IncludeInternal = Annotated[
     bool, QueryParameter(description="`false` leaves internal messages out; a client never gets them.")
 ]
@@ -62,10 +62,11 @@ class ProjectConversationController(Controller):
         project: NamedDependency[UUID],
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "last_message_at:desc",
         status: StatusFilter = None,
     ) -> Listing[ConversationSummary]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", ConversationStatus, status)
         async with database.single() as tx:
             found = await conversations.browse_project(tx, actor, project, query, status=wanted)
@@ -127,10 +128,11 @@ class ConversationController(Controller):
         place: NamedDependency[Place],
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         *,
         include_internal: IncludeInternal = True,
     ) -> Listing[MessageView]:
-        query = PageQuery(page, limit, OLDEST_FIRST)
+        query = page_query(("created_at",), page=page, limit=limit, sort=OLDEST_FIRST, after=after)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
     @post("/messages", summary="Post a message in a conversation", responses=MESSAGE_REFUSALS)

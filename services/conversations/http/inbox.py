@@ -21,6 +21,7 @@ from shared.web.openapi import refusals
 from shared.web.paging import (
     IdFilter,
     Listing,
+    PageAfter,
     PageLimit,
     PageNumber,
     filter_id,
@@ -42,12 +43,13 @@ class InboxController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "last_message_at:desc",
         status: StatusFilter = None,
         project_id: IdFilter = None,
         engagement_id: IdFilter = None,
     ) -> Listing[ConversationInInbox]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", ConversationStatus, status)
         project, engagement = filter_id("project_id", project_id), filter_id("engagement_id", engagement_id)
         async with database.single() as tx:

@@ -13,7 +13,9 @@ import msgspec
 from services.conversations.model import Conversation, ConversationStatus, Summary
 from services.conversations.store import messages
 from shared.database import Tx
-from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order
+from shared.database.listing import Filter, Sort, by_itself, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 STAFF, CLIENT = "staff", "client"
 READERS = (STAFF, CLIENT)
@@ -62,30 +64,56 @@ PROJECT_OF = f"""
 select c.project_id from {JOINED} where {THERE} and ($2::uuid is null or p.client_id = $2) and c.id = $3
 """
 BY_STATUS = Filter("c.status = $3", "$3::smallint is null")
-SORTS = {name: f"c.{name}" for name in ("id", "subject", "status", "created_at", "updated_at")}
-NULLABLE = ("subject", "last_message_at")
-PAGE_OF_PROJECT = {
-    reader: in_each_choice_and_order(
+SORTS = {
+    reader: {
+        "id": Sort("c.id", "uuid"),
+        "subject": Sort("c.subject", "text", is_nullable=True),
+        "status": Sort("c.status", "smallint"),
+        "created_at": Sort("c.created_at", "timestamptz"),
+        "updated_at": Sort("c.updated_at", "timestamptz"),
+        "last_message_at": Sort(LAST[reader], "timestamptz", is_nullable=True),
+    }
+    for reader in READERS
+}
+PAGES_OF_PROJECT = {
+    reader: pages(
         f"""
 select count(*) from {JOINED} where {THERE} and {MINE[reader]} and c.project_id = $4 and {{where}}
 """,
         f"""
-select {COLUMNS}, {SEEN[reader]} from {JOINED}
-where {THERE} and {MINE[reader]} and c.project_id = $4 and {{where}} {{order}} limit $5 offset $6
+select {COLUMNS}, {SEEN[reader]}, {{sorting}} from {JOINED}
+where {THERE} and {MINE[reader]} and c.project_id = $4 and {{where}}
 """,
-        {"status": BY_STATUS},
-        SORTS | {"last_message_at": LAST[reader]},
-        nullable=NULLABLE,
+        sorts=SORTS[reader],
+        filters={"status": BY_STATUS},
+        id="c.id",
     )
     for reader in READERS
 }
+# What hangs on a deleted project is tallied too.
+GONE = """
+select count(*) from projects p join conversations c on c.org_id = p.org_id and c.project_id = p.id
+where p.org_id = $1 and p.is_deleted
+"""
+# Of staff's inbox; a client's is counted.
+TALLIED = {
+    frozenset[str](): f"select kept.count - gone.count as count from ({tallied('conversations')}) kept, ({GONE}) gone",
+    frozenset({"status"}): f"""
+select kept.count - gone.count as count
+from ({tallied("conversations", status="$3")}) kept, ({GONE} and c.status = $3) gone
+where $2::uuid is null
+""",
+}
 # The newest message is looked for once the page is known, for its rows only.
-PAGE_OF_INBOX = {
-    reader: in_each_choice_and_order(
+PAGES_OF_INBOX = {
+    reader: pages(
         f"""
 select count(*) from {JOINED} where {THERE} and {MINE[reader]} and {{where}}
 """,
         f"""
+select {COLUMNS}, {SEEN[reader]}, {{sorting}} from {JOINED} where {THERE} and {MINE[reader]} and {{where}}
+""",
+        shown=f"""
 select page.*, coalesce((
     select jsonb_agg(to_jsonb(newest)) from (
       select {messages.COLUMNS} from messages m {messages.SENDER}
@@ -93,18 +121,16 @@ select page.*, coalesce((
       order by m.created_at desc, m.id desc limit 1
     ) newest
   ), '[]') as messages
-from (
-  select {COLUMNS}, {SEEN[reader]} from {JOINED}
-  where {THERE} and {MINE[reader]} and {{where}} {{order}} limit $6 offset $7
-) page
+from ({{rows}}) page {{order}}
 """,
-        {
+        filters={
             "status": BY_STATUS,
             "project_id": Filter("c.project_id = $4", "$4::uuid is null"),
             "engagement_id": Filter("p.engagement_id = $5", "$5::uuid is null"),
         },
-        SORTS | {"last_message_at": LAST[reader]},
-        nullable=NULLABLE,
+        sorts=SORTS[reader],
+        id="c.id",
+        counts=TALLIED if reader == STAFF else None,
     )
     for reader in READERS
 }
@@ -172,24 +198,20 @@ async def project_of(tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | N
     return None if found is None else found.project_id
 
 
-async def page_of_project(
-    tx: Tx, org: UUID, filters: Filters, order: tuple[str, str], *, limit: int, offset: int
-) -> tuple[list[Conversation], int]:
+async def page_of_project(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Conversation]:
     """One page of the conversations of `filters.project_id`, without messages, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id)
-    sql = PAGE_OF_PROJECT[reader][choice(filters) & {"status"}, order]
-    return await tx.page(Conversation, sql, *arguments, limit, offset)
+    given = choice(filters) & {"status"}
+    return await tx.page(Conversation, PAGES_OF_PROJECT[reader], given, window, *arguments)
 
 
-async def page_of_inbox(
-    tx: Tx, org: UUID, filters: Filters, order: tuple[str, str], *, limit: int, offset: int
-) -> tuple[list[Conversation], int]:
+async def page_of_inbox(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Conversation]:
     """One page over all projects, each with its newest message that is not internal, and how many there are in all."""
     reader = _reader(filters.only_of)
     arguments = (org, filters.only_of, filters.status, filters.project_id, filters.engagement_id)
-    sql = PAGE_OF_INBOX[reader][choice(filters) - {"only_of"}, order]
-    return await tx.page(Conversation, sql, *arguments, limit, offset)
+    given = choice(filters) - {"only_of"}
+    return await tx.page(Conversation, PAGES_OF_INBOX[reader], given, window, *arguments)
 
 
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> list[Summary]:

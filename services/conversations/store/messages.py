@@ -7,7 +7,8 @@ from uuid import UUID
 
 from services.conversations.model import Message
 from shared.database import Tx
-from shared.database.listing import with_total
+from shared.database.listing import NO_FILTERS, Choice, Filter, Sort, pages
+from shared.database.windows import Page, Window
 
 COLUMNS = """
 m.id, m.conversation_id, m.sender_id, coalesce(s.name, m.sender_name) as sender_name,
@@ -24,13 +25,24 @@ m.org_id = $1 and m.conversation_id = $2 and m.deleted_at is null and ($3 or not
 GET = f"""
 select {COLUMNS} from messages m {SENDER} where {FILTERED} and m.id = $4
 """
-COUNT = f"""
-select count(*) from messages m where {FILTERED}
+# The conversation has the count; none: it is not there.
+COUNT = """
+select coalesce((
+  select case when $3::boolean then message_count else public_message_count end from conversations
+  where org_id = $1 and id = $2
+), 0) as count
 """
-LIST = f"""
-select {COLUMNS} from messages m {SENDER} where {FILTERED} order by m.created_at, m.id limit $4 offset $5
-"""
-PAGE = with_total(COUNT, LIST)
+ONLY_PUBLIC: Choice = frozenset({"only_public"})
+PAGES = pages(
+    COUNT,
+    f"""
+select {COLUMNS}, {{sorting}} from messages m {SENDER}
+where m.org_id = $1 and m.conversation_id = $2 and m.deleted_at is null and {{where}}
+""",
+    sorts={"created_at": Sort("m.created_at", "timestamptz")},
+    filters={"only_public": Filter("not m.is_internal and not $3", "$3")},
+    id="m.id",
+)
 # Counted twice: for staff, and for the client, to whom an internal one is not there.
 POST = f"""
 with counted as (
@@ -76,12 +88,10 @@ async def get(tx: Tx, org: UUID, conversation: UUID, message: UUID, *, shows_int
     return await tx.row(Message, GET, org, conversation, shows_internal, message)
 
 
-async def page(
-    tx: Tx, org: UUID, conversation: UUID, *, shows_internal: bool, limit: int, offset: int
-) -> tuple[list[Message], int]:
-    """One page of the conversation, oldest first, and how many there are in all."""
-    arguments = (org, conversation, shows_internal)
-    return await tx.page(Message, PAGE, *arguments, limit, offset)
+async def page(tx: Tx, org: UUID, conversation: UUID, window: Window, *, shows_internal: bool) -> Page[Message]:
+    """One page of the conversation, and how many there are in all."""
+    given = NO_FILTERS if shows_internal else ONLY_PUBLIC
+    return await tx.page(Message, PAGES, given, window, org, conversation, shows_internal)
 
 
 async def post(tx: Tx, org: UUID, message: Message) -> Message:

@@ -7,9 +7,10 @@ from uuid import UUID
 from services.engagements.model import Engagement, EngagementStatus, Phase, Project, ProjectStatus
 from services.engagements.store import engagements, projects
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 async def retrieve_engagement(tx: Tx, actor: Actor, engagement: UUID | None) -> tuple[Engagement, list[Project]]:
@@ -25,7 +26,7 @@ async def browse_engagements(
 ) -> Page[Engagement]:
     """One page of the engagements that the caller may see."""
     filters = engagements.Filters(only_of=actor.client_id, status=status, client_id=client_id)
-    return Page(*await engagements.page(tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset))
+    return await engagements.page(tx, actor.org_id, filters, query.window)
 
 
 async def retrieve_project(tx: Tx, actor: Actor, project: UUID | None) -> Project:
@@ -47,4 +48,4 @@ async def browse_projects(
 ) -> Page[Project]:
     """One page of the projects that the caller may see."""
     filters = projects.Filters(only_of=actor.client_id, status=status, phase=phase, engagement_id=engagement_id)
-    return Page(*await projects.page(tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset))
+    return await projects.page(tx, actor.org_id, filters, query.window)

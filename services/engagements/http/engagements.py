@@ -25,6 +25,7 @@ from shared.web.openapi import refusals
 from shared.web.paging import (
     IdFilter,
     Listing,
+    PageAfter,
     PageLimit,
     PageNumber,
     filter_id,
@@ -58,11 +59,12 @@ class EngagementController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
         status: StatusFilter = None,
         client_id: IdFilter = None,
     ) -> Listing[EngagementSummary]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, client = filter_number("status", EngagementStatus, status), filter_id("client_id", client_id)
         async with database.single() as tx:
             found = await reading.browse_engagements(tx, actor, query, status=wanted, client_id=client)

@@ -25,6 +25,7 @@ from shared.web.openapi import refusals
 from shared.web.paging import (
     IdFilter,
     Listing,
+    PageAfter,
     PageLimit,
     PageNumber,
     filter_id,
@@ -59,12 +60,13 @@ class ProjectController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
         status: StatusFilter = None,
         phase: PhaseFilter = None,
         engagement_id: IdFilter = None,
     ) -> Listing[ProjectSummary]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, in_phase = filter_number("status", ProjectStatus, status), filter_number("phase", Phase, phase)
         engagement = filter_id("engagement_id", engagement_id)
         async with database.single() as tx:

@@ -10,7 +10,9 @@ import msgspec
 from services.engagements.model import Client, Engagement, EngagementStatus
 from shared.contracts.engagements import EngagementState
 from shared.database import Tx
-from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
+from shared.database.listing import Filter, Sort, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 COLUMNS = """
 e.id, e.org_id, e.version, e.client_id, c.name_f, c.name_l, c.email, e.proposal_id, e.name, e.status, e.created_at,
@@ -43,26 +45,30 @@ select count(*) from engagements where org_id = $1 and client_id = $2 and cancel
 """
 FILTERED = "e.org_id = $1 and e.cancelled_at is null and {where}"
 # Clients are looked for once the page is known, for its rows only.
-PAGE = in_each_choice_and_order(
+PAGES = pages(
     f"""
 select count(*) from engagements e where {FILTERED}
 """,
     f"""
-select {COLUMNS} from (
-  select e.* from engagements e where {FILTERED} {{order}} limit $5 offset $6
-) e {CLIENTS} {{order}}
+select e.*, {{sorting}} from engagements e where {FILTERED}
 """,
-    {
+    shown=f"select {COLUMNS}, e.sorting from ({{rows}}) e {CLIENTS} {{order}}",
+    filters={
         "only_of": Filter("e.client_id = $2", "$2::uuid is null"),
         "status": Filter("e.status = $3", "$3::smallint is null"),
         "client_id": Filter("e.client_id = $4", "$4::uuid is null"),
     },
-    {
-        "id": "e.id",
-        "name": "e.name",
-        "status": "e.status",
-        "created_at": "e.created_at",
-        "updated_at": "e.updated_at",
+    sorts={
+        "id": Sort("e.id", "uuid"),
+        "name": Sort("e.name", "text"),
+        "status": Sort("e.status", "smallint"),
+        "created_at": Sort("e.created_at", "timestamptz"),
+        "updated_at": Sort("e.updated_at", "timestamptz"),
+    },
+    id="e.id",
+    counts={
+        frozenset(): tallied("engagements"),
+        frozenset({"status"}): tallied("engagements", status="$3"),
     },
 )
 
@@ -158,10 +164,8 @@ async def count_of_client(tx: Tx, org: UUID, client: UUID) -> int:
     return await tx.value(COUNT_OF_CLIENT, org, client)
 
 
-async def page(
-    tx: Tx, org: UUID, filters: Filters, order: Order, *, limit: int, offset: int
-) -> tuple[list[Engagement], int]:
+async def page(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Engagement]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id)
-    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
-    return [row.engagement() for row in rows], total
+    found = await tx.page(_Row, PAGES, choice(filters), window, *arguments)
+    return found.of(_Row.engagement)

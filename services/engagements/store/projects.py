@@ -10,7 +10,9 @@ import msgspec
 from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
 from shared.contracts.engagements import ProjectState
 from shared.database import Tx
-from shared.database.listing import Filter, Order, by_itself, choice, in_each_choice_and_order
+from shared.database.listing import Filter, Sort, by_itself, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 COLUMNS = """
 p.id, p.org_id, p.version, p.engagement_id, e.name as engagement_name, e.client_id, e.status as engagement_status,
@@ -60,28 +62,34 @@ order by p.created_at, p.id
 """
 FILTERED = "p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and {where}"
 # What a project refers to is looked for once the page is known, for its rows only.
-PAGE = in_each_choice_and_order(
+PAGES = pages(
     f"""
 select count(*) from projects p where {FILTERED}
 """,
     f"""
-select {COLUMNS} from (
-  select p.* from projects p where {FILTERED} {{order}} limit $6 offset $7
-) p {REFERRED} {{order}}
+select p.*, {{sorting}} from projects p where {FILTERED}
 """,
-    {
+    shown=f"select {COLUMNS}, p.sorting from ({{rows}}) p {REFERRED} {{order}}",
+    filters={
         "only_of": Filter("p.client_id = $2", "$2::uuid is null"),
         "status": Filter("p.status = $3", "$3::smallint is null"),
         "phase": Filter("p.phase = $4", "$4::smallint is null"),
         "engagement_id": Filter("p.engagement_id = $5", "$5::uuid is null"),
     },
-    {
-        "id": "p.id",
-        "name": "p.name",
-        "status": "p.status",
-        "phase": "p.phase",
-        "created_at": "p.created_at",
-        "updated_at": "p.updated_at",
+    sorts={
+        "id": Sort("p.id", "uuid"),
+        "name": Sort("p.name", "text"),
+        "status": Sort("p.status", "smallint"),
+        "phase": Sort("p.phase", "smallint"),
+        "created_at": Sort("p.created_at", "timestamptz"),
+        "updated_at": Sort("p.updated_at", "timestamptz"),
+    },
+    id="p.id",
+    counts={
+        frozenset(): tallied("projects"),
+        frozenset({"status"}): tallied("projects", status="$3"),
+        frozenset({"phase"}): tallied("projects", phase="$4"),
+        frozenset({"status", "phase"}): tallied("projects", status="$3", phase="$4"),
     },
 )
 
@@ -198,10 +206,8 @@ async def of_engagement(tx: Tx, org: UUID, engagement: UUID) -> list[Project]:
     return [row.project() for row in await tx.rows(_Row, OF_ENGAGEMENT, org, engagement)]
 
 
-async def page(
-    tx: Tx, org: UUID, filters: Filters, order: Order, *, limit: int, offset: int
-) -> tuple[list[Project], int]:
+async def page(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Project]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.phase, filters.engagement_id)
-    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
-    return [row.project() for row in rows], total
+    found = await tx.page(_Row, PAGES, choice(filters), window, *arguments)
+    return found.of(_Row.project)

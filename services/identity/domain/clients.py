@@ -16,13 +16,14 @@ from services.identity.store import clients, emails
 from shared.contracts.identity import ClientQuestion, ClientState, EnsureClient
 from shared.contracts.reply import Reply
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging import outbox
 from shared.messaging.outbox import Event, event
 from shared.messaging.topology import event_subject
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 async def create(tx: Tx, actor: Actor, new: NewClient, at: datetime) -> Client:
@@ -45,7 +46,7 @@ async def retrieve(tx: Tx, actor: Actor, client: UUID | None) -> Client:
 
 async def browse(tx: Tx, actor: Actor, query: PageQuery) -> Page[Client]:
     """One page of the organisation's clients."""
-    return Page(*await clients.page(tx, actor.org_id, query.sort, limit=query.limit, offset=query.offset))
+    return await clients.page(tx, actor.org_id, query.window)
 
 
 async def lock(tx: Tx, actor: Actor, client: UUID | None, *, email: str | UnsetType = UNSET) -> Client:

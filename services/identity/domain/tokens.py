@@ -11,10 +11,11 @@ from services.identity.domain.credentials import revoked
 from services.identity.model.credentials import ApiToken, check_token, hash_of
 from services.identity.store import clients, tokens
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound, RefersToNothing
 from shared.messaging import outbox
 from shared.web.actor import Actor, Role
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ async def make(tx: Tx, actor: Actor, new: NewToken, at: datetime) -> ApiToken:
 
 async def browse(tx: Tx, actor: Actor, query: PageQuery) -> Page[ApiToken]:
     """One page of the organisation's tokens."""
-    return Page(*await tokens.page(tx, actor.org_id, query.sort, limit=query.limit, offset=query.offset))
+    return await tokens.page(tx, actor.org_id, query.window)
 
 
 async def revoke(tx: Tx, actor: Actor, token: UUID | None, *, event_id: UUID) -> None:

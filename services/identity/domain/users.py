@@ -14,13 +14,14 @@ from services.identity.model.users import NewUser, User, UserChanges
 from services.identity.store import emails, users
 from shared.contracts.identity import UserQuestion, UserState
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging import outbox
 from shared.messaging.outbox import Event, event
 from shared.messaging.topology import event_subject
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 async def create(tx: Tx, actor: Actor, new: NewUser, at: datetime) -> User:
@@ -43,7 +44,7 @@ async def retrieve(tx: Tx, actor: Actor, user: UUID | None) -> User:
 
 async def browse(tx: Tx, actor: Actor, query: PageQuery) -> Page[User]:
     """One page of the organisation's staff."""
-    return Page(*await users.page(tx, actor.org_id, query.sort, limit=query.limit, offset=query.offset))
+    return await users.page(tx, actor.org_id, query.window)
 
 
 async def lock(tx: Tx, actor: Actor, user: UUID | None, *, email: str | UnsetType = UNSET) -> User:

@@ -21,7 +21,7 @@ from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, listing, page_query, sorts
+from shared.web.paging import Listing, PageAfter, PageLimit, PageNumber, listing, page_query, sorts
 
 SORT_FIELDS = ("id", "name_f", "name_l", "email", "created_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
@@ -46,9 +46,10 @@ class ClientController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
     ) -> Listing[ClientView]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         async with database.single() as tx:
             found = await clients.browse(tx, actor, query)
         return listing(request, query, found, views.client)

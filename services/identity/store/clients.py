@@ -11,7 +11,9 @@ from services.identity.model.clients import Client
 from services.identity.model.people import Person
 from shared.contracts.identity import ClientState, EnsureClient
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order, paged
+from shared.database.listing import NO_FILTERS, Sort, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 from shared.ids import OrgId
 from shared.messaging.outbox import Event
 
@@ -37,16 +39,20 @@ update clients set version = $4, name_f = $5, name_l = $6, email = $7, company =
   updated_at = $18
 where org_id = $1 and id = $2 and version = $3 returning {COLUMNS}
 """
-COUNT = """
-select count(*) from clients where org_id = $1 and stage <> 'deleted'
-"""
-LIST = in_each_order(
+PAGES = pages(
+    tallied("clients"),
     f"""
-select {COLUMNS} from clients where org_id = $1 and stage <> 'deleted' {{order}} limit $2 offset $3
+select {COLUMNS}, {{sorting}} from clients where org_id = $1 and stage <> 'deleted' and {{where}}
 """,
-    {"id": "id", "name_f": "name_f", "name_l": "name_l", "email": "email_key", "created_at": "created_at"},
+    sorts={
+        "id": Sort("id", "uuid"),
+        "name_f": Sort("name_f", "text"),
+        "name_l": Sort("name_l", "text"),
+        "email": Sort("email_key", "text"),
+        "created_at": Sort("created_at", "timestamptz"),
+    },
+    has_id_as_key=False,
 )
-PAGE = paged(COUNT, LIST)
 # What others keep of a client; `is_closed` says that nothing new may hang on it.
 STATE = """
 c.org_id, c.id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone, c.is_enabled,
@@ -168,9 +174,9 @@ async def save(tx: Tx, before: Client, after: Client) -> Client:
     return stored
 
 
-async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[Client], int]:
+async def page(tx: Tx, org: OrgId, window: Window) -> Page[Client]:
     """One page, and how many there are in all."""
-    return await tx.page(Client, PAGE[order], org, limit, offset)
+    return await tx.page(Client, PAGES, NO_FILTERS, window, org)
 
 
 async def take_cut_short(tx: Tx, older_than: timedelta, *, at_most: int) -> list[ClientState]:

@@ -9,7 +9,9 @@ from uuid import UUID
 from services.identity.model.credentials import LAST_USE_PRECISION, ApiToken
 from services.identity.model.people import Person
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order, paged
+from shared.database.listing import NO_FILTERS, Sort, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 from shared.ids import OrgId
 from shared.web.actor import Role
 
@@ -20,16 +22,14 @@ INSERT = """
 insert into api_tokens (org_id, id, name, role, made_by, client_id, created_at, expires_at, secret_hash)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-COUNT = """
-select count(*) from api_tokens where org_id = $1
-"""
-LIST = in_each_order(
+PAGES = pages(
+    tallied("api_tokens"),
     f"""
-select {COLUMNS} from api_tokens where org_id = $1 {{order}} limit $2 offset $3
+select {COLUMNS}, {{sorting}} from api_tokens where org_id = $1 and {{where}}
 """,
-    {"id": "id", "created_at": "created_at", "name": "name"},
+    sorts={"id": Sort("id", "uuid"), "created_at": Sort("created_at", "timestamptz"), "name": Sort("name", "text")},
+    has_id_as_key=False,
 )
-PAGE = paged(COUNT, LIST)
 DELETE = f"""
 delete from api_tokens where org_id = $1 and id = $2 returning {COLUMNS}
 """
@@ -80,9 +80,9 @@ async def insert(tx: Tx, token: ApiToken, secret_hash: bytes) -> None:
     )
 
 
-async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[ApiToken], int]:
+async def page(tx: Tx, org: OrgId, window: Window) -> Page[ApiToken]:
     """One page, and how many there are in all."""
-    return await tx.page(ApiToken, PAGE[order], org, limit, offset)
+    return await tx.page(ApiToken, PAGES, NO_FILTERS, window, org)
 
 
 async def delete(tx: Tx, org: OrgId, token: UUID) -> ApiToken | None:

@@ -8,7 +8,9 @@ from services.identity.model.people import Founding, Person
 from services.identity.model.users import User
 from shared.contracts.identity import UserState
 from shared.database import Tx
-from shared.database.listing import Order, in_each_order, paged
+from shared.database.listing import NO_FILTERS, Sort, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 from shared.ids import OrgId
 from shared.web.actor import Role
 
@@ -30,16 +32,20 @@ update users set version = $4, name_f = $5, name_l = $6, email = $7, role = $8, 
   updated_at = $11
 where org_id = $1 and id = $2 and version = $3
 """
-COUNT = """
-select count(*) from users where org_id = $1
-"""
-LIST = in_each_order(
+PAGES = pages(
+    tallied("users"),
     f"""
-select {COLUMNS} from users where org_id = $1 {{order}} limit $2 offset $3
+select {COLUMNS}, {{sorting}} from users where org_id = $1 and {{where}}
 """,
-    {"id": "id", "name_f": "name_f", "name_l": "name_l", "email": "email_key", "created_at": "created_at"},
+    sorts={
+        "id": Sort("id", "uuid"),
+        "name_f": Sort("name_f", "text"),
+        "name_l": Sort("name_l", "text"),
+        "email": Sort("email_key", "text"),
+        "created_at": Sort("created_at", "timestamptz"),
+    },
+    has_id_as_key=False,
 )
-PAGE = paged(COUNT, LIST)
 # Whoever takes an administrator away holds the organisation's row, so that two cannot take the last two at once.
 LOCK_ADMINISTRATION = """
 select org_id from organisations where org_id = $1 for no key update
@@ -115,9 +121,9 @@ async def save(tx: Tx, before: User, after: User) -> None:
     )
 
 
-async def page(tx: Tx, org: OrgId, order: Order, *, limit: int, offset: int) -> tuple[list[User], int]:
+async def page(tx: Tx, org: OrgId, window: Window) -> Page[User]:
     """One page, and how many there are in all."""
-    return await tx.page(User, PAGE[order], org, limit, offset)
+    return await tx.page(User, PAGES, NO_FILTERS, window, org)
 
 
 async def lock_administration(tx: Tx, org: OrgId) -> None:

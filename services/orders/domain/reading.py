@@ -7,9 +7,10 @@ from uuid import UUID
 from services.orders.model import Order, OrderStatus
 from services.orders.store import orders
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 async def retrieve(tx: Tx, actor: Actor, order: UUID | None) -> Order:
@@ -31,4 +32,4 @@ async def browse(
 ) -> Page[Order]:
     """One page of the orders that the caller may see."""
     filters = orders.Filters(only_of=actor.client_id, status=status, client_id=client_id, engagement_id=engagement_id)
-    return Page(*await orders.page(tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset))
+    return await orders.page(tx, actor.org_id, filters, query.window)

@@ -23,6 +23,7 @@ from shared.web.openapi import refusals
 from shared.web.paging import (
     IdFilter,
     Listing,
+    PageAfter,
     PageLimit,
     PageNumber,
     filter_id,
@@ -57,12 +58,13 @@ class OrderController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
         status: StatusFilter = None,
         user_id: IdFilter = None,
         engagement_id: IdFilter = None,
     ) -> Listing[OrderView]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", OrderStatus, status)
         client, engagement = filter_id("user_id", user_id), filter_id("engagement_id", engagement_id)
         async with database.single() as tx:

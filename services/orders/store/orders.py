@@ -12,8 +12,9 @@ import msgspec
 from services.orders.model import Client, Employee, Order, OrderStatus
 from services.orders.store.employees import ON_ORDER
 from shared.database import Tx, UniqueViolated
-from shared.database.listing import Filter, by_itself, choice, in_each_choice_and_order
-from shared.database.listing import Order as SortOrder
+from shared.database.listing import Filter, Sort, by_itself, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 COLUMNS = f"""
 o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.engagement_id,
@@ -55,22 +56,32 @@ select count(*) from orders where org_id = $1 and client_id = $2 and deleted_at 
 """
 FILTERED = "o.org_id = $1 and o.deleted_at is null and o.cancelled_at is null and {where}"
 # Clients are looked for once the page is known, for its rows only.
-PAGE = in_each_choice_and_order(
+PAGES = pages(
     f"""
 select count(*) from orders o where {FILTERED}
 """,
     f"""
-select {COLUMNS} from (
-  select o.* from orders o where {FILTERED} {{order}} limit $6 offset $7
-) o {CLIENTS} {{order}}
+select o.*, {{sorting}} from orders o where {FILTERED}
 """,
-    {
+    shown=f"select {COLUMNS}, o.sorting from ({{rows}}) o {CLIENTS} {{order}}",
+    filters={
         "only_of": Filter("o.client_id = $2", "$2::uuid is null"),
         "status": Filter("o.status = $3", "$3::smallint is null"),
         "client_id": Filter("o.client_id = $4", "$4::uuid is null"),
         "engagement_id": Filter("o.engagement_id = $5", "$5::uuid is null"),
     },
-    {"id": "o.id", "number": "o.number", "status": "o.status", "price": "o.price", "created_at": "o.created_at"},
+    sorts={
+        "id": Sort("o.id", "uuid"),
+        "number": Sort("o.number", "text"),
+        "status": Sort("o.status", "smallint"),
+        "price": Sort("o.price", "numeric"),
+        "created_at": Sort("o.created_at", "timestamptz"),
+    },
+    id="o.id",
+    counts={
+        frozenset(): tallied("orders"),
+        frozenset({"status"}): tallied("orders", status="$3"),
+    },
 )
 
 
@@ -167,10 +178,8 @@ def _arguments(order: Order) -> tuple[Any, ...]:
     )
 
 
-async def page(
-    tx: Tx, org: UUID, filters: Filters, order: SortOrder, *, limit: int, offset: int
-) -> tuple[list[Order], int]:
+async def page(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Order]:
     """One page, and how many there are in all."""
     arguments = (org, filters.only_of, filters.status, filters.client_id, filters.engagement_id)
-    rows, total = await tx.page(_Row, PAGE[choice(filters), order], *arguments, limit, offset)
-    return [row.order() for row in rows], total
+    found = await tx.page(_Row, PAGES, choice(filters), window, *arguments)
+    return found.of(_Row.order)

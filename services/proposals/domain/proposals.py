@@ -15,11 +15,12 @@ from services.proposals.store import templates
 from services.proposals.store.proposals import Filters
 from shared.contracts.proposals import ProposalQuestion, ProposalState
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.money import Money
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 class NewItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,10 +92,7 @@ async def browse(
 ) -> Page[Proposal]:
     """One page of the proposals that the caller may see, without items."""
     filters = Filters(only_sent_to=reader(actor), status=status, client_email=client_email)
-    items, total = await store.page(
-        tx, actor.org_id, filters, query.sort, at=at, limit=query.limit, offset=query.offset
-    )
-    return Page(items, total)
+    return await store.page(tx, actor.org_id, filters, query.window, at=at)
 
 
 async def hold(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:

@@ -13,11 +13,12 @@ from services.proposals.store import templates as store
 from services.proposals.store.templates import Filters
 from shared.contracts.proposals import TemplateQuestion, TemplateState
 from shared.database import Tx
+from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging import outbox, topology
 from shared.web.actor import Actor
-from shared.web.paging import Page, PageQuery
+from shared.web.paging import PageQuery
 
 
 async def create(tx: Tx, actor: Actor, fields: TemplateFields, at: datetime) -> Template:
@@ -50,8 +51,7 @@ async def browse(
 ) -> Page[Template]:
     """One page of the organisation's templates."""
     filters = Filters(is_public=is_public, recurring=recurring)
-    items, total = await store.page(tx, actor.org_id, filters, query.sort, limit=query.limit, offset=query.offset)
-    return Page(items, total)
+    return await store.page(tx, actor.org_id, filters, query.window)
 
 
 async def change(tx: Tx, held: Template, fields: dict[str, Any], at: datetime) -> Template:

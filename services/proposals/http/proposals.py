@@ -20,7 +20,17 @@ from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, filter_number, listing, numbers_of, page_query, sorts
+from shared.web.paging import (
+    Listing,
+    PageAfter,
+    PageLimit,
+    PageNumber,
+    filter_number,
+    listing,
+    numbers_of,
+    page_query,
+    sorts,
+)
 
 SORT_FIELDS = ("id", "client_email", "status", "total", "created_at", "sent_at", "signed_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
@@ -46,11 +56,12 @@ class ProposalController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
         status: StatusFilter = None,
         client_email: EmailFilter = None,
     ) -> Listing[ProposalSummary]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, at = filter_number("status", ProposalStatus, status), clock.now()
         async with database.single() as tx:
             found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=client_email)

@@ -20,7 +20,17 @@ from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
-from shared.web.paging import Listing, PageLimit, PageNumber, filter_number, listing, numbers_of, page_query, sorts
+from shared.web.paging import (
+    Listing,
+    PageAfter,
+    PageLimit,
+    PageNumber,
+    filter_number,
+    listing,
+    numbers_of,
+    page_query,
+    sorts,
+)
 
 SORT_FIELDS = ("id", "name", "price", "recurring", "public", "sort_order", "created_at")
 PublicFilter = Annotated[bool | None, QueryParameter(description="Only those shown to clients, or only the others.")]
@@ -47,11 +57,12 @@ class ServiceController(Controller):
         database: Db,
         page: PageNumber = 1,
         limit: PageLimit = 20,
+        after: PageAfter = None,
         sort: SortOrder = "created_at:desc",
         public: PublicFilter = None,
         recurring: RecurringFilter = None,
     ) -> Listing[ServiceView]:
-        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort)
+        query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         charged = filter_number("recurring", Recurring, recurring)
         async with database.single() as tx:
             found = await templates.browse(tx, actor, query, is_public=public, recurring=charged)

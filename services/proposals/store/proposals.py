@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus
 from shared.database import DatabaseBusy, Tx
-from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
+from shared.database.listing import Filter, Sort, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 COLUMNS = """
 id, org_id, version, client_email, client_name_f, client_name_l, client_company, status, currency, notes, total,
@@ -75,28 +77,40 @@ FILTERED = "org_id = $1 and deleted_at is null and {where}"
 OF_STATUS = """
 status = case $3::smallint when 5 then 1 else $3 end and (status <> 1 or coalesce(valid_until <= $5, false) = ($3 = 5))
 """
-PAGE = in_each_choice_and_order(
+# Sent ones that are past their time are counted one by one.
+OF_STATUS_TALLIED = f"""
+select case $3::smallint when 5 then expired.count when 1 then kept.count - expired.count else kept.count end as count
+from ({tallied("proposals", status="case $3::smallint when 5 then 1 else $3 end")}) kept, (
+  select count(*) from proposals
+  where org_id = $1 and deleted_at is null and status = 1 and valid_until <= $5 and $3 in (1, 5)
+) expired
+where $2::text is null and $4::text is null
+"""
+PAGES = pages(
     f"""
 select count(*) from proposals where {FILTERED} and $5::timestamptz is not null
 """,
     f"""
-select {COLUMNS} from proposals where {FILTERED} and $5::timestamptz is not null {{order}} limit $6 offset $7
+select {COLUMNS}, {{sorting}} from proposals where $5::timestamptz is not null and {FILTERED}
 """,
-    {
+    filters={
         "only_sent_to": Filter("client_email_key = $2 and status <> 0", "$2::text is null"),
         "status": Filter(OF_STATUS, "$3::smallint is null"),
         "client_email": Filter("client_email_key = $4", "$4::text is null"),
     },
-    {
-        "id": "id",
-        "client_email": "client_email",
-        "status": "case when status = 1 and valid_until <= $5 then 5 else status end",
-        "total": "total",
-        "created_at": "created_at",
-        "sent_at": "sent_at",
-        "signed_at": "signed_at",
+    sorts={
+        "id": Sort("id", "uuid"),
+        "client_email": Sort("client_email", "text"),
+        "status": Sort("case when status = 1 and valid_until <= $5 then 5 else status end", "smallint"),
+        "total": Sort("total", "numeric"),
+        "created_at": Sort("created_at", "timestamptz"),
+        "sent_at": Sort("sent_at", "timestamptz", is_nullable=True),
+        "signed_at": Sort("signed_at", "timestamptz", is_nullable=True),
     },
-    nullable=("sent_at", "signed_at"),
+    counts={
+        frozenset(): tallied("proposals"),
+        frozenset({"status"}): OF_STATUS_TALLIED,
+    },
 )
 
 
@@ -185,13 +199,11 @@ async def delete(tx: Tx, after: Proposal) -> None:
     _require(await tx.value(DELETE, after.org_id, after.id, after.version, after.updated_at))
 
 
-async def page(
-    tx: Tx, org: UUID, filters: Filters, order: Order, *, at: datetime, limit: int, offset: int
-) -> tuple[list[Proposal], int]:
+async def page(tx: Tx, org: UUID, filters: Filters, window: Window, *, at: datetime) -> Page[Proposal]:
     """One page without items, and how many there are in all."""
     email = filters.client_email.lower() if filters.client_email is not None else None
     arguments = (org, filters.only_sent_to, filters.status, email, at)
-    return await tx.page(Proposal, PAGE[choice(filters), order], *arguments, limit, offset)
+    return await tx.page(Proposal, PAGES, choice(filters), window, *arguments)
 
 
 async def _with_items(tx: Tx, proposal: Proposal) -> Proposal:

@@ -8,7 +8,9 @@ import msgspec
 
 from services.proposals.model.templates import Recurring, Template
 from shared.database import Tx
-from shared.database.listing import Filter, Order, choice, in_each_choice_and_order
+from shared.database.listing import Filter, Sort, choice, pages
+from shared.database.tallies import tallied
+from shared.database.windows import Page, Window
 
 COLUMNS = """
 id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order, metadata,
@@ -38,25 +40,31 @@ update templates set version = $3, updated_at = $4, deleted_at = $4
 where org_id = $1 and id = $2 and version = $3 - 1 and deleted_at is null
 """
 FILTERED = "org_id = $1 and deleted_at is null and {where}"
-PAGE = in_each_choice_and_order(
+PAGES = pages(
     f"""
 select count(*) from templates where {FILTERED}
 """,
     f"""
-select {COLUMNS} from templates where {FILTERED} {{order}} limit $4 offset $5
+select {COLUMNS}, {{sorting}} from templates where {FILTERED}
 """,
-    {
+    filters={
         "is_public": Filter("is_public = $2", "$2::boolean is null"),
         "recurring": Filter("recurring = $3", "$3::smallint is null"),
     },
-    {
-        "id": "id",
-        "name": "name",
-        "price": "price",
-        "recurring": "recurring",
-        "public": "is_public",
-        "sort_order": "sort_order",
-        "created_at": "created_at",
+    sorts={
+        "id": Sort("id", "uuid"),
+        "name": Sort("name", "text"),
+        "price": Sort("price", "numeric"),
+        "recurring": Sort("recurring", "smallint"),
+        "public": Sort("is_public", "boolean"),
+        "sort_order": Sort("sort_order", "int"),
+        "created_at": Sort("created_at", "timestamptz"),
+    },
+    counts={
+        frozenset(): tallied("templates"),
+        frozenset({"is_public"}): tallied("templates", status="$2::boolean::int"),
+        frozenset({"recurring"}): tallied("templates", phase="$3"),
+        frozenset({"is_public", "recurring"}): tallied("templates", status="$2::boolean::int", phase="$3"),
     },
 )
 THERE = """
@@ -134,12 +142,10 @@ async def delete(tx: Tx, template: Template) -> None:
     await tx.run(DELETE, template.org_id, template.id, template.version, template.updated_at)
 
 
-async def page(
-    tx: Tx, org: UUID, filters: Filters, order: Order, *, limit: int, offset: int
-) -> tuple[list[Template], int]:
+async def page(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Template]:
     """One page, and how many there are in all."""
     arguments = (org, filters.is_public, filters.recurring)
-    return await tx.page(Template, PAGE[choice(filters), order], *arguments, limit, offset)
+    return await tx.page(Template, PAGES, choice(filters), window, *arguments)
 
 
 async def there(tx: Tx, org: UUID, templates: list[UUID]) -> set[UUID]:

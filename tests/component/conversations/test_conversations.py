@@ -391,10 +391,8 @@ async def test_the_list_of_a_project_is_filtered_sorted_and_paged(
     assert await subjects("?status=2") == ["c"]
     assert await subjects("?limit=3&page=2") == ["c"]
     listed = await reads(service, staff, f"{base(project)}?status=1&limit=2")
-    assert (listed["meta"]["total"], listed["links"]["next"]) == (
-        3,
-        f"http://service{base(project)}?status=1&limit=2&page=2",
-    )
+    assert listed["meta"]["total"] == 3
+    assert listed["links"]["next"].startswith(f"http://service{base(project)}?status=1&limit=2&page=2&after=")
     assert set(listed["data"][0]).isdisjoint({"messages", "project"})
 
 

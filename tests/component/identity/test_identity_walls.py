@@ -6,10 +6,12 @@ import asyncpg
 import pytest
 
 from services.identity.store.accounts import CANDIDATES
-from services.identity.store.clients import LIST as CLIENTS
-from services.identity.store.tokens import GET_HOLDER, LIST
-from services.identity.store.users import LIST as USERS
+from services.identity.store.clients import PAGES as CLIENTS
+from services.identity.store.tokens import GET_HOLDER, PAGES
+from services.identity.store.users import PAGES as USERS
 from shared.database import Database
+from shared.database.listing import NO_FILTERS
+from shared.database.windows import Start
 from shared.ids import new_id
 from tests.component.identity.people import add_client, found
 
@@ -51,14 +53,14 @@ async def test_the_service_role_cannot_change_the_schema(dsn: str) -> None:
     [
         (GET_HOLDER, (b"x", "now"), "api_tokens_secret"),
         (CANDIDATES, ("ada@agency.example", 5), "users_login"),
-        (LIST["created_at", "desc"], ("org", 20, 0), "api_tokens_of_organisation"),
-        (LIST["name", "asc"], ("org", 20, 0), "api_tokens_by_name"),
-        (CLIENTS["created_at", "desc"], ("org", 20, 0), "clients_of_organisation"),
-        (CLIENTS["name_f", "asc"], ("org", 20, 0), "clients_by_name_f"),
-        (CLIENTS["name_l", "desc"], ("org", 20, 0), "clients_by_name_l"),
-        (CLIENTS["email", "desc"], ("org", 20, 0), "clients_email"),
-        (CLIENTS["id", "desc"], ("org", 20, 0), "clients_pkey"),
-        (USERS["created_at", "desc"], ("org", 20, 0), "users_of_organisation"),
+        (PAGES[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "api_tokens_of_organisation"),
+        (PAGES[NO_FILTERS, ("name", "asc"), Start.OFFSET], ("org", 20, 0), "api_tokens_by_name"),
+        (CLIENTS[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "clients_of_organisation"),
+        (CLIENTS[NO_FILTERS, ("name_f", "asc"), Start.OFFSET], ("org", 20, 0), "clients_by_name_f"),
+        (CLIENTS[NO_FILTERS, ("name_l", "desc"), Start.OFFSET], ("org", 20, 0), "clients_by_name_l"),
+        (CLIENTS[NO_FILTERS, ("email", "desc"), Start.OFFSET], ("org", 20, 0), "clients_email"),
+        (CLIENTS[NO_FILTERS, ("id", "desc"), Start.OFFSET], ("org", 20, 0), "clients_pkey"),
+        (USERS[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "users_of_organisation"),
     ],
 )
 async def test_hot_queries_use_their_index(

@@ -64,14 +64,13 @@ async def test_a_page_that_may_call_is_told_so_before_and_with_every_answer(brok
 async def test_answers_say_how_much_is_left(broker: Broker) -> None:
     async with world(broker.url("gateway"), rate_limit=2.0) as here:
         left = []
-        for _ in range(10):
-            answer = await here.caller.get("/api/orders")
-            assert answer.status_code == 200
+        # Two more for each second that this takes.
+        while (answer := await here.caller.get("/api/orders")).status_code == 200:
             assert answer.headers["ratelimit-policy"] == '"credential";q=10;w=5'
             left.append(int(answer.headers["ratelimit"].partition("r=")[2].partition(";")[0]))
         assert left == sorted(left, reverse=True)
         assert left[0] == 9
-        answer = await here.caller.get("/api/orders")
+        assert len(left) >= 10
         assert answer.status_code == 429
         assert int(answer.headers["retry-after"]) >= 1
         assert ";r=0;" in answer.headers["ratelimit"]
