@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from shared.web.patterns import IDEMPOTENCY_KEY
+
 Document = dict[str, Any]
 
 PARAMETERS: Final[Document] = {
@@ -16,9 +18,7 @@ PARAMETERS: Final[Document] = {
         ),
         "schema": {
             "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": '^("[!-~]([ -~]*[!-~])?"|[!#-~]([ -~]*[!#-~])?)$',
+            "pattern": IDEMPOTENCY_KEY,
         },
     },
     "IfMatch": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import types
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from litestar.exceptions import HTTPException
 
 from shared.errors import InvalidInput
 from shared.money import Money, parse_money
+from shared.web.patterns import MEANINGS
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -253,4 +255,7 @@ def _members(shape: Any) -> tuple[Any, ...]:
 def _sentence(message: str) -> str:
     """msgspec's message as the caller reads it: without the path, which the key gives, and with a full stop."""
     text = message.partition(" - at `")[0]
+    known, _, pattern = text.partition(" matching regex ")
+    if pattern:
+        text = f"{known} that {MEANINGS.get(ast.literal_eval(pattern), f'matches {pattern}')}"
     return text if text.endswith(".") else f"{text}."

@@ -23,11 +23,12 @@ from shared.errors import InvalidInput, KeyInUse, KeyReused
 from shared.telemetry import log
 from shared.web import problems
 from shared.web.bodies import look_for_resource
+from shared.web.patterns import IDEMPOTENCY_KEY
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = "idempotent-replayed"
 MAX_LENGTH: Final = 255
-_BARE: Final = re.compile(r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")
+_SPELLING: Final = re.compile(IDEMPOTENCY_KEY)
 _KEPT_HEADERS: Final = ("etag", "location")
 _NOT_KEPT: Final = frozenset({202, 401, 403, 429})
 _KEY: Final = "idempotency_key"
@@ -72,14 +73,13 @@ async def key_of(request: Request[Any, Any, Any]) -> Key | None:
     told = request.headers.get(HEADER)
     if told is None or request.method != "POST":
         return None
-    text = told.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        text = text[1:-1]
-    if not 1 <= len(text) <= MAX_LENGTH or not _BARE.match(text):
+    spelled = _SPELLING.match(told)
+    if spelled is None:
         raise InvalidInput({"Idempotency-Key": [f"Expected 1 to {MAX_LENGTH} printable ASCII characters."]})
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
     digest.update(await request.raw_body())  # pyright: ignore[reportAttributeAccessIssue]  # JsonRequest's
-    return Key(text, digest.digest())
+    text = spelled[1]
+    return Key(text[1:-1] if text.startswith('"') else text, digest.digest())
 
 
 async def replay(request: Request[Any, Any, Any], database: Database, org: UUID) -> Response[Any] | None:

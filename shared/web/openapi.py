@@ -19,6 +19,7 @@ from shared.labels import spelled_out
 from shared.money import Money
 from shared.web import problems
 from shared.web.bodies import JsonObject
+from shared.web.patterns import MONEY
 from shared.web.problems import Problem
 
 _KINDS: Final = {
@@ -66,7 +67,7 @@ class MoneySchema(OpenAPISchemaPlugin):
         return Schema(
             description="An amount of money: a number or a string, from 0 to 9999999999.99, at most two decimals.",
             one_of=[
-                Schema(type=OpenAPIType.STRING, pattern=r"^\d{1,10}(\.\d{1,2})?$"),
+                Schema(type=OpenAPIType.STRING, pattern=MONEY),
                 Schema(type=OpenAPIType.NUMBER, minimum=0, maximum=9999999999.99, multiple_of=0.01),
             ],
             examples=["8500.00"],

@@ -16,6 +16,8 @@ EXAMPLES = os.environ.get("SERX_TEST_FUZZ_EXAMPLES", "3")
 """How many examples a route; 1000 for a full run."""
 REFUSALS = ("2xx", "304", "401", "403", "404", "409", "412", "422", "429")
 """What a request that the document allows may be told: whether things are there, whose, and how they stand."""
+REJECTIONS = ("400", "401", "403", "404", "405", "409", "412", "413", "415", "422", "429")
+"""What a request that the document does not allow may be told."""
 RULES_BEYOND = {
     "POST /api/tokens": "`expires_at` is in the future; `client_id` goes with the role client",
     "POST /api/proposals": "the sum of the items has a bound too",
@@ -73,9 +75,12 @@ def _config(caller: Caller) -> str:
         f"hooks = {_text(str(Path(__file__).with_name('fuzz_hooks.py')))}",
         "color = false",
         "[generation]",
+        'database = "none"',  # what it kept it would search for the best, for hours, and send nothing meanwhile
         "allow-x00 = false",  # PostgreSQL keeps no U+0000 in text; JSON Schema has no word for that
         "[headers]",
         f"Authorization = {_text(f'Bearer {caller.token}')}",
+        "[checks.negative_data_rejection]",
+        f"expected-statuses = {_text(REJECTIONS)}",
         "[checks.positive_data_acceptance]",
         f"expected-statuses = {_text(REFUSALS)}",
         *(_beyond(route) for route in RULES_BEYOND),

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from services.conversations.domain.conversations import Changes
 from services.conversations.domain.messages import NewMessage
 from services.conversations.model import Attachment, ConversationStatus
+from shared.web.patterns import NOT_BLANK, URL
 
 MAX_SIZE_BYTES = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
@@ -20,8 +21,7 @@ Url = Annotated[
     str,
     Meta(
         max_length=2048,
-        # The last part because `$` alone would let a line feed pass.
-        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*(?!\s)$",
+        pattern=URL,
         description="An http or https address.",
         examples=["https://files.example/brief.pdf"],
     ),
@@ -47,7 +47,7 @@ class ConversationChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_
 
 
 class AttachmentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S", examples=["brief.pdf"])]
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK, examples=["brief.pdf"])]
     url: Url
     # `gt=-1` and not `ge=0`, which Litestar leaves out of the OpenAPI document.
     size: Annotated[int, Meta(gt=-1, le=MAX_SIZE_BYTES, description="In bytes.")] | None = None

@@ -18,12 +18,13 @@ from services.engagements.model import (
     ProjectChanges,
     ProjectStatus,
 )
+from shared.web.patterns import NOT_BLANK
 
 EngagementName = Annotated[
     str, Meta(max_length=MAX_NAME_LENGTH, description='At most 255 characters; empty: "<client> - Engagement".')
 ]
 ProjectName = Annotated[
-    str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S", description="1 to 255 characters.")
+    str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NOT_BLANK, description="1 to 255 characters.")
 ]
 ProposalId = Annotated[UUID, Meta(description="The proposal that it came of; 422 when there is none.")]
 Description = Annotated[str, Meta(max_length=20_000)]

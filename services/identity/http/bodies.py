@@ -18,18 +18,23 @@ from services.identity.model.people import (
 )
 from services.identity.model.users import NewUser, StaffRole, UserChanges
 from shared.web.actor import Role
+from shared.web.patterns import EMAIL, NOT_BLANK
 
 Name = Annotated[
     str,
     Meta(
-        min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S", description="1 to 100 characters.", examples=["Jane"]
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        pattern=NOT_BLANK,
+        description="1 to 100 characters.",
+        examples=["Jane"],
     ),
 ]
 Email = Annotated[
     str,
     Meta(
         max_length=MAX_EMAIL_LENGTH,
-        pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        pattern=EMAIL,
         description="An e-mail address, unique in the organisation whatever its casing.",
         examples=["jane@roe.example"],
     ),

@@ -24,6 +24,7 @@ from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
 from shared.web.paging import Listing, PageAfter, PageLimit, PageNumber, listing, page_query, sorts
+from shared.web.patterns import NOT_BLANK
 
 SORT_FIELDS = ("created_at", "name")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
@@ -32,7 +33,7 @@ SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 class TokenBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token to be made; `client_id` with the role client, and only then."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", examples=["Accounting"])]
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK, examples=["Accounting"])]
     role: Role
     client_id: UUID | None = None
     expires_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; never, when not given.")] | None = None

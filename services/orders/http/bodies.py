@@ -19,6 +19,7 @@ from services.orders.store.replicas import Named
 from shared.currency import Currency
 from shared.money import Money
 from shared.web.bodies import JsonObject
+from shared.web.patterns import NOT_BLANK
 
 
 def _given(*fields: str) -> Schema:
@@ -34,7 +35,9 @@ INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 ClientId = Annotated[UUID, Meta(description="The client; 422 when there is none, or it is being deleted.")]
 Service = Annotated[
     str,
-    Meta(min_length=1, max_length=255, pattern=r"\S", description="What is ordered; overrides the template's name."),
+    Meta(
+        min_length=1, max_length=255, pattern=NOT_BLANK, description="What is ordered; overrides the template's name."
+    ),
 ]
 TemplateId = Annotated[UUID, Meta(description="The service template; 422 when there is none.")]
 EngagementId = Annotated[UUID, Meta(description="An engagement of the same client; 422 when there is none.")]
@@ -44,10 +47,14 @@ Number = Annotated[
     str,
     Meta(pattern="^[A-Z0-9]{8}$", max_length=8, description="8 of A-Z and 0-9; unique in the organisation: else 409."),
 ]
-Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=255)]], Meta(max_length=100)]
+Tags = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=255)]],
+    # Of what is in a list, Litestar tells the type only.
+    Meta(max_length=100, extra_json_schema={"extra": {"items": {"type": "string", "minLength": 1, "maxLength": 255}}}),
+]
 StaffIds = Annotated[list[UUID], Meta(max_length=100, description="Members of staff; 422 when one is unknown.")]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339.")]
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
 Description = Annotated[str, Meta(max_length=20_000)]
 Position = Annotated[int, Meta(ge=INT_MIN, le=INT_MAX)]
 Hours = Annotated[

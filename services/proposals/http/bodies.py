@@ -17,22 +17,23 @@ from services.proposals.model.proposals import total_of
 from shared.currency import Currency
 from shared.errors import InvalidInput
 from shared.money import Money
+from shared.web.patterns import EMAIL, NOT_BLANK
 
 MAX_SIGNATURE_BYTES: Final = 256 * 1024
 _IMAGE: Final = r"^data:image/(png|svg\+xml)[;,]"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 FirstName = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=r"\S", description="1 to 100 characters.", examples=["Jane"])
+    str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK, description="1 to 100 characters.", examples=["Jane"])
 ]
 LastName = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=r"\S", description="1 to 100 characters.", examples=["Roe"])
+    str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK, description="1 to 100 characters.", examples=["Roe"])
 ]
 Email = Annotated[
     str,
     Meta(
         max_length=254,
-        pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        pattern=EMAIL,
         description="The address that the proposal is for.",
         examples=["jane@roe.example"],
     ),
@@ -43,7 +44,11 @@ Time = Annotated[datetime, Meta(tz=True, description="RFC 3339.", examples=["202
 ItemName = Annotated[
     str,
     Meta(
-        min_length=1, max_length=255, pattern=r"\S", description="1 to 255 characters.", examples=["Website Redesign"]
+        min_length=1,
+        max_length=255,
+        pattern=NOT_BLANK,
+        description="1 to 255 characters.",
+        examples=["Website Redesign"],
     ),
 ]
 ItemDescription = Annotated[str, Meta(max_length=20_000, examples=["Ten pages, with a content system."])]

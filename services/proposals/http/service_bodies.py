@@ -11,11 +11,13 @@ from msgspec import UNSET, Meta, UnsetType
 from services.proposals.model.templates import Recurring, TemplateFields
 from shared.currency import Currency
 from shared.money import Money
+from shared.web.patterns import NOT_BLANK
 
 FREE: Final = Decimal("0.00")
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"\S", description="1 to 255 characters.", examples=["SEO audit"])
+    str,
+    Meta(min_length=1, max_length=255, pattern=NOT_BLANK, description="1 to 255 characters.", examples=["SEO audit"]),
 ]
 Description = Annotated[str, Meta(max_length=20_000, examples=["What search engines see, and what they miss."])]
 RecurringNumber = Annotated[Literal[0, 1, 2], Meta(description="0 one-off, 1 recurring, 2 trial.", examples=[0])]
