@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -22,15 +23,20 @@ async def keep(tx: Tx, state: ClientState | UserState | TemplateState | Engageme
     await references.keep(tx, state)
 
 
+async def keep_engagements(tx: Tx, org: UUID, engagements: Sequence[EngagementState]) -> None:
+    await references.keep_engagements(tx, org, engagements)
+
+
+ENGAGEMENT = Handler(EngagementState, keep, is_single=True, keep_all=keep_engagements)
 HANDLERS: Handlers = {
     "orders.place.v1": Handler(PlaceOrder, place_order, is_single=True),
     "orders.cancel.v1": Handler(CancelOrder, cancel_order),
     "client.changed.v1": Handler(ClientState, keep),
     "user.changed.v1": Handler(UserState, keep),
     "template.changed.v1": Handler(TemplateState, keep),
-    "engagement.opened.v1": Handler(EngagementState, keep, is_single=True),
-    "engagement.changed.v1": Handler(EngagementState, keep, is_single=True),
-    "engagement.cancelled.v1": Handler(EngagementState, keep, is_single=True),
+    "engagement.opened.v1": ENGAGEMENT,
+    "engagement.changed.v1": ENGAGEMENT,
+    "engagement.cancelled.v1": ENGAGEMENT,
 }
 FILTERS = {
     topology.COMMANDS: ("cmd.orders.*",),

@@ -22,6 +22,7 @@ from shared.failpoints import failpoint, without
 from shared.ids import new_id
 from shared.messaging.bus import Bus, Incoming
 from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
+from shared.messaging.gathering import Gathering, KeepAll
 from shared.messaging.parking import park
 from shared.metrics import message_noted
 from shared.telemetry import log
@@ -52,12 +53,14 @@ UseCase = Callable[[Tx, Any, Delivery], Awaitable[bytes | None]]
 class Handler(msgspec.Struct, frozen=True):
     """The type of a message's body, and the use case that takes it. What it returns is the reply, if one was asked.
 
-    A `is_single` use case runs one statement, a stored function, which is a transaction by itself.
+    A `is_single` use case runs one statement, a stored function, which is a transaction by itself. `keep_all` does what
+    it does for many messages of one organisation that come at the same time; they have no reply.
     """
 
     shape: type[Any]
     use_case: UseCase
     is_single: bool = False
+    keep_all: KeepAll | None = None
 
 
 Handlers = Mapping[str, Handler]
@@ -74,6 +77,7 @@ class Consumer:
         self._database = database
         self._bus = bus
         self._handlers = handlers
+        self._gathering = Gathering(database)
         self._free = asyncio.Semaphore(at_once)
         self._failures: dict[str, int] = {}
         self._under_way = 0
@@ -138,6 +142,8 @@ class Consumer:
 
     async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
         delivery = Delivery(new_id(), str(new_id()) if without("inbox") else envelope.key)
+        if handler.keep_all is not None and await self._is_kept(handler.keep_all, body):
+            return None
         if handler.is_single:
             failpoint(self._before_commit)
             async with self._database.single() as tx:
@@ -150,6 +156,19 @@ class Consumer:
                 failpoint(self._before_commit)
         failpoint(self._after_commit)
         return reply
+
+    async def _is_kept(self, keep_all: KeepAll, fact: OfOrganisation) -> bool:
+        """Keep it together with others; False when one of them is no good: then each is tried alone."""
+        failpoint(self._before_commit)
+        try:
+            await self._gathering.keep(keep_all, fact.org_id, fact)
+        except (DatabaseAway, DatabaseBusy):
+            raise
+        except Exception as error:  # noqa: BLE001  # whose fault it is, is not known yet
+            _log.info("facts could not be kept together", cause=repr(error))
+            return False
+        failpoint(self._after_commit)
+        return True
 
     async def _settle(self, message: Incoming, envelope: Envelope, reply: bytes | None) -> None:
         if reply is not None and envelope.reply_to:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
+
+import msgspec
 
 from services.conversations.model import Project
 from shared.contracts.engagements import ProjectState
 from shared.contracts.identity import ClientState, UserState
 from shared.database import Tx
+from shared.messaging.gathering import newest
 
 KEEP_PROJECT = """
 select keep_project($1, $2, $3, $4, $5, $6, $7)
+"""
+KEEP_PROJECTS = """
+select keep_projects($1, $2)
 """
 GET_PROJECT = """
 select id, engagement_id, client_id, name, is_deleted from projects where org_id = $1 and id = $2
@@ -34,6 +41,11 @@ async def keep_project(tx: Tx, project: ProjectState) -> None:
         project.name,
         project.is_deleted,
     )
+
+
+async def keep_projects(tx: Tx, org: UUID, projects: Sequence[ProjectState]) -> None:
+    """`keep_project` for many of one organisation, of each of which the newest counts."""
+    await tx.run(KEEP_PROJECTS, org, msgspec.json.encode(newest(projects)))
 
 
 async def get_project(tx: Tx, org: UUID, project: UUID) -> Project | None:

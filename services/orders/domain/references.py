@@ -8,6 +8,7 @@ from uuid import UUID
 from services.orders.model import Client, Employee
 from services.orders.store import employees, orders, replicas
 from services.orders.store.replicas import Named, State, Template
+from shared.contracts.engagements import EngagementState
 from shared.contracts.identity import ClientClosed, CloseClient
 from shared.database import Tx
 from shared.errors import RefersToNothing
@@ -21,6 +22,11 @@ async def unheard_of(tx: Tx, org: UUID, named: Sequence[Named]) -> list[Named]:
 async def keep(tx: Tx, state: State) -> None:
     """Keep what an owner says, unless something newer is known."""
     await replicas.keep(tx, state)
+
+
+async def keep_engagements(tx: Tx, org: UUID, engagements: Sequence[EngagementState]) -> None:
+    """`keep` for many engagements of one organisation at once."""
+    await replicas.keep_engagements(tx, org, engagements)
 
 
 async def close_client(tx: Tx, asked: CloseClient) -> ClientClosed:

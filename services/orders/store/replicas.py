@@ -13,6 +13,7 @@ from shared.contracts.engagements import EngagementState
 from shared.contracts.identity import ClientState, UserState
 from shared.contracts.proposals import TemplateState
 from shared.database import Tx
+from shared.messaging.gathering import newest
 
 # Locks the row also when what it says is newer.
 KEEP_CLIENT = """
@@ -38,6 +39,9 @@ where templates.version < excluded.version
 """
 KEEP_ENGAGEMENT = """
 select keep_engagement($1, $2, $3, $4, $5)
+"""
+KEEP_ENGAGEMENTS = """
+select keep_engagements($1, $2)
 """
 UNHEARD_OF = """
 select named.kind, named.id from unnest($2::text[], $3::uuid[]) as named (kind, id)
@@ -90,6 +94,11 @@ async def keep(tx: Tx, state: State) -> None:
             )
         case EngagementState():
             await tx.run(KEEP_ENGAGEMENT, state.id, state.org_id, state.version, state.client_id, state.is_cancelled)
+
+
+async def keep_engagements(tx: Tx, org: UUID, engagements: Sequence[EngagementState]) -> None:
+    """`keep` for many of one organisation, of each of which the newest counts."""
+    await tx.run(KEEP_ENGAGEMENTS, org, msgspec.json.encode(newest(engagements)))
 
 
 async def _keep_client(tx: Tx, client: ClientState) -> None:
