@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.proof.checker import Kind, Violation
 from deploy.proof.storm import Made, Outcome
+from deploy.proof.violations import Kind, Violation
 
 SHOWN_VIOLATIONS = 20
 SHOWN_LAST = 3

@@ -12,13 +12,14 @@ import msgspec
 from msgspec.structs import replace
 
 from deploy.failure import Failure
-from deploy.proof.checker import HANDLED, Violation, check
+from deploy.proof.checker import HANDLED, check
 from deploy.proof.evidence import AWAY, Evidence, gather
 from deploy.proof.faults import FAULTS, Fault
 from deploy.proof.history import History
 from deploy.proof.setting import agencies
 from deploy.proof.signers import Signers
 from deploy.proof.stack import Stack
+from deploy.proof.violations import Violation
 from shared.messaging.topology import ACK_WAIT_SECONDS
 
 SIGNERS = 6
