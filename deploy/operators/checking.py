@@ -13,8 +13,9 @@ from deploy.failure import Failure
 from deploy.operators import showing, site
 from deploy.operators.options import AsJson, DataDir
 from deploy.operators.site import Site
-from deploy.proof.checker import Violation, check
+from deploy.proof.checker import check
 from deploy.proof.evidence import AWAY, gather
+from deploy.proof.violations import Violation
 
 _SHOWN: Final = 50
 

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from deploy.proof.evidence import COPIES, Engagement, Event, Evidence, Order, Project, Proposal
-from deploy.proof.history import Line, Told
+from deploy.proof.history import Line
+from deploy.proof.told import SIGNED, answers_are_true, keyed_answers_are_one, reports_are_true
+from deploy.proof.violations import Found, Kind, Violation
 
-SIGNED: Final = 2
 SIGNING: Final = 4
-REFUSED_OPENLY: Final = frozenset({409, 503})
-"""What a client may be told instead of a result: it is not signable or was refused; come again."""
-
-
 HANDLED: Final = "no command waits for a service"
-
-
-class Kind(StrEnum):
-    """What is wrong, in the words of the table that a run prints."""
-
-    LOST = "lost"
-    DOUBLED = "doubled"
-    STUCK = "stuck"
-    UNTRUE = "untrue"
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """One promise that is broken."""
-
-    rule: str
-    kind: Kind
-    sentence: str
-
-
-Found = Iterator[tuple[Kind, str]]
 
 
 Poisoned = Mapping[str, frozenset[str]]
@@ -70,6 +44,7 @@ def check(
         "only poison is parked": lambda: only_poison_is_parked(evidence, poison),
         "answers are true": lambda: answers_are_true(evidence, history),
         "answers under one key are one": lambda: keyed_answers_are_one(history),
+        "reports are true": lambda: reports_are_true(evidence, history),
     }
     return [Violation(name, kind, sentence) for name, rule in rules.items() for kind, sentence in rule()]
 
@@ -195,36 +170,6 @@ def only_poison_is_parked(evidence: Evidence, poison: Poisoned) -> Found:
     for place in parked.keys() - expected:
         message = parked[place]
         yield Kind.STUCK, f"{message.service} has parked {message.subject} {message.key}: {message.error}"
-
-
-def answers_are_true(evidence: Evidence, history: Sequence[Line]) -> Found:
-    proposals = {str(proposal.id): proposal for proposal in evidence.proposals}
-    projects: dict[str, list[str]] = defaultdict(list)
-    for project in evidence.projects:
-        if project.cancelled_at is None:
-            projects[str(project.engagement_id)].append(str(project.id))
-    for line in history:
-        if line.told is Told.FAIL and line.status not in REFUSED_OPENLY:
-            yield Kind.UNTRUE, f"signing {line.proposal} was answered {line.status}: {line.detail}"
-        if line.engagement is None:
-            continue
-        proposal = proposals.get(line.proposal)
-        if proposal is None or proposal.status != SIGNED:
-            yield Kind.LOST, f"the client was told that {line.proposal} is Signed, and it is not"
-        elif (str(proposal.engagement_id), str(proposal.order_id)) != (line.engagement, line.order):
-            yield Kind.UNTRUE, f"the client was told other ids of {line.proposal} than it has"
-        elif line.projects and list(line.projects) != projects[line.engagement]:
-            yield Kind.UNTRUE, f"the client was told other projects of {line.proposal} than it has"
-
-
-def keyed_answers_are_one(history: Sequence[Line]) -> Found:
-    digests: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for line in history:
-        if line.key is not None and line.digest is not None:
-            digests[line.org, line.key].add(line.digest)
-    for (_, key), different in digests.items():
-        if len(different) > 1:
-            yield Kind.DOUBLED, f"the Idempotency-Key {key} was given {len(different)} different answers"
 
 
 def _owners_of_made_agree(evidence: Evidence, proposals: Mapping[UUID, Proposal], *, is_in_use: bool) -> Found:

@@ -1,4 +1,4 @@
-"""The faults of the storm. Each is made at a random place of a stack, and is over when its function returns."""
+"""The faults of the storm. Each is made at a random place of a stack; the place is returned when the fault is over."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from deploy.proof import poison
+from deploy.proof import connections, poison
+from deploy.proof.connections import WEATHER_SECONDS
 from deploy.proof.disks import Disk
-from deploy.proof.relay import Relay
 from deploy.proof.stack import REPLICAS, SECOND, Stack
+from deploy.provisioning import database_name
 from shared.failpoints import set_clock_error
 from shared.messaging.topology import SERVICES
 
@@ -25,7 +26,6 @@ FROZEN_SECONDS = (0.3, 3.0)
 """Longer than a flow's lease (2 s) at the longest."""
 LONG_FROZEN_SECONDS = 10.0
 """Longer than AckWait (5 s) too: what it was given is delivered again, to the other replica."""
-WEATHER_SECONDS = (0.3, 1.5)
 CLOCK_ERROR_SECONDS = (2.0, 15.0)
 """An identity that the gateway signs lives 30 s and is renewed after 10: clocks may differ by less than 20 s."""
 SEGMENTS = 12
@@ -34,13 +34,16 @@ LOCK_OUTBOX = """
 begin; set local lock_timeout = '1s'; lock table outbox in access exclusive mode
 """
 BACKENDS = """
-select pid from pg_stat_activity where datname like 'serx%' and backend_type = 'client backend'
+select pid, datname from pg_stat_activity where datname like 'serx%' and backend_type = 'client backend'
 """
 TERMINATE = """
 select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()
 """
 
-Make = Callable[[Stack, random.Random], Coroutine[Any, Any, None]]
+Make = Callable[[Stack, random.Random], Coroutine[Any, Any, str]]
+"""Makes a fault, and says where: of which process, database or connection."""
+NO_BACKEND = "no backend: the database was away"
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -53,71 +56,88 @@ class Fault(msgspec.Struct, frozen=True):
     """Can only be made where the servers' disks are ours."""
 
 
-async def kill_process(stack: Stack, chance: random.Random) -> None:
-    _signal(stack.pids[chance.choice(REPLICAS)], signal.SIGKILL)
+async def kill_process(stack: Stack, chance: random.Random) -> str:
+    return _killed(stack, chance.choice(REPLICAS))
 
 
-async def kill_both_replicas(stack: Stack, chance: random.Random) -> None:
+async def kill_both_replicas(stack: Stack, chance: random.Random) -> str:
     service = chance.choice(SERVICES)
-    for name in (service, service + SECOND):
-        _signal(stack.pids[name], signal.SIGKILL)
+    return _killed(stack, service, service + SECOND)
 
 
-async def freeze_process(stack: Stack, chance: random.Random) -> None:
-    await _frozen(stack.pids[chance.choice(REPLICAS)], chance)
+async def freeze_process(stack: Stack, chance: random.Random) -> str:
+    name = chance.choice(REPLICAS)
+    await _frozen(stack.pids[name], chance)
+    return name
 
 
-async def freeze_process_long(stack: Stack, chance: random.Random) -> None:
-    await _frozen(stack.pids[chance.choice(REPLICAS)], chance, LONG_FROZEN_SECONDS)
+async def freeze_process_long(stack: Stack, chance: random.Random) -> str:
+    name = chance.choice(REPLICAS)
+    await _frozen(stack.pids[name], chance, LONG_FROZEN_SECONDS)
+    return name
 
 
-async def kill_broker(stack: Stack, chance: random.Random) -> None:
-    _signal(stack.pids["nats"], signal.SIGKILL)
+async def kill_broker(stack: Stack, chance: random.Random) -> str:
+    return _killed(stack, "nats")
 
 
-async def freeze_broker(stack: Stack, chance: random.Random) -> None:
+async def freeze_broker(stack: Stack, chance: random.Random) -> str:
     await _frozen(stack.pids["nats"], chance)
+    return "nats"
 
 
-async def lose_store(stack: Stack, chance: random.Random) -> None:
+async def lose_store(stack: Stack, chance: random.Random) -> str:
     """It is dead before its store goes; nothing of ours runs in between, so the supervisor comes after."""
     pid = stack.pids["nats"]
     try:
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - see above
     except (ProcessLookupError, ChildProcessError):
-        return  # it is being started again just now, after another fault
+        return "nowhere: nats was dead already"  # it is being started again just now, after another fault
     shutil.rmtree(stack.jetstream, ignore_errors=True)
+    return "nats"
 
 
-async def kill_database(stack: Stack, chance: random.Random) -> None:
-    _signal(stack.pids["postgres"], signal.SIGKILL)
+async def kill_database(stack: Stack, chance: random.Random) -> str:
+    return _killed(stack, "postgres")
 
 
-async def kill_backend(stack: Stack, chance: random.Random) -> None:
+async def kill_backend(stack: Stack, chance: random.Random) -> str:
     """PostgreSQL then ends all the others too, and recovers."""
-    if backends := await _backends(stack):
-        _signal(chance.choice(backends), signal.SIGKILL)
+    backends = await _backends(stack)
+    if not backends:
+        return NO_BACKEND
+    pid, database = chance.choice(backends)
+    _signal(pid, signal.SIGKILL)
+    return database
 
 
-async def freeze_backend(stack: Stack, chance: random.Random) -> None:
-    if backends := await _backends(stack):
-        await _frozen(chance.choice(backends), chance)
+async def freeze_backend(stack: Stack, chance: random.Random) -> str:
+    backends = await _backends(stack)
+    if not backends:
+        return NO_BACKEND
+    pid, database = chance.choice(backends)
+    await _frozen(pid, chance)
+    return database
 
 
-async def terminate_backends(stack: Stack, chance: random.Random) -> None:
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+async def terminate_backends(stack: Stack, chance: random.Random) -> str:
+    database = database_name(chance.choice(SERVICES))
+    try:
         admin = await stack.admin()
         try:
-            await admin.execute(TERMINATE.replace("$1", f"'serx_{chance.choice(SERVICES)}'"))
+            await admin.execute(TERMINATE.replace("$1", f"'{database}'"))
         finally:
             await admin.close(timeout=1)
+    except AWAY as error:
+        return f"{database}, in vain: {type(error).__name__}"
+    return database
 
 
-async def let_nobody_in(stack: Stack, chance: random.Random) -> None:
+async def let_nobody_in(stack: Stack, chance: random.Random) -> str:
     """One service's database takes no new connections, and ends those that it has: a pool that is exhausted."""
-    name = f"serx_{chance.choice(SERVICES)}"
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    name = database_name(chance.choice(SERVICES))
+    with suppress(*AWAY):
         admin = await stack.admin()
         try:
             await admin.execute(f"alter database {name} connection limit 0")
@@ -126,78 +146,44 @@ async def let_nobody_in(stack: Stack, chance: random.Random) -> None:
             await admin.close(timeout=1)
     await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
     await _let_in_again(stack, name)
+    return name
 
 
-async def repeat_messages(stack: Stack, chance: random.Random) -> None:
-    weather = stack.broker.weather
-    weather.copies = 3
-    await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
-    weather.copies = 1
-
-
-async def reorder_messages(stack: Stack, chance: random.Random) -> None:
-    weather = stack.broker.weather
-    weather.longest_delay_seconds = 0.2
-    await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
-    weather.longest_delay_seconds = 0.0
-
-
-async def reset_broker_connections(stack: Stack, chance: random.Random) -> None:
-    stack.broker.reset(chance.choice((0.3, 1.0)))
-
-
-async def reset_database_connections(stack: Stack, chance: random.Random) -> None:
-    stack.database.reset(chance.choice((0.1, 0.5, 1.0)))
-
-
-async def reset_http_connections(stack: Stack, chance: random.Random) -> None:
-    chance.choice(list(stack.doors.values())).reset()
-
-
-async def stand_still(stack: Stack, chance: random.Random) -> None:
-    """Connections half-open: nobody is told, nothing comes through; then they are gone."""
-    relay = _relay(stack, chance)
-    relay.weather.stands_still = True
-    await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
-    relay.reset()
-    relay.weather.stands_still = False
-
-
-async def be_slow(stack: Stack, chance: random.Random) -> None:
-    relay = _relay(stack, chance)
-    relay.weather.slow_seconds = 0.05
-    await asyncio.sleep(chance.uniform(*WEATHER_SECONDS))
-    relay.weather.slow_seconds = 0.0
-
-
-async def turn_clock(stack: Stack, chance: random.Random) -> None:
+async def turn_clock(stack: Stack, chance: random.Random) -> str:
     """One process is of another time than all others, for a while."""
-    pid = stack.pids[chance.choice(REPLICAS)]
-    set_clock_error(stack.failpoints, pid, chance.choice((-1, 1)) * chance.uniform(*CLOCK_ERROR_SECONDS))
+    name = chance.choice(REPLICAS)
+    pid, error_seconds = stack.pids[name], chance.choice((-1, 1)) * chance.uniform(*CLOCK_ERROR_SECONDS)
+    set_clock_error(stack.failpoints, pid, error_seconds)
     await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
     set_clock_error(stack.failpoints, pid, 0)
+    return f"{name}, by {error_seconds:+.1f} s"
 
 
-async def exhaust_pools(stack: Stack, chance: random.Random) -> None:
+async def exhaust_pools(stack: Stack, chance: random.Random) -> str:
     """Whatever a service writes waits for a lock, until all its connections do; then others wait for those."""
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        somebody = await asyncpg.connect(stack.dsns[chance.choice(SERVICES)], timeout=2)
+    service = chance.choice(SERVICES)
+    try:
+        somebody = await asyncpg.connect(stack.dsns[service], timeout=2)
         try:
             await somebody.execute(LOCK_OUTBOX)
             await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
         finally:
             await somebody.close(timeout=1)
+    except AWAY as error:
+        return f"{database_name(service)}, cut short: {type(error).__name__}"
+    return database_name(service)
 
 
-async def fill_broker_disk(stack: Stack, chance: random.Random) -> None:
+async def fill_broker_disk(stack: Stack, chance: random.Random) -> str:
     await _full(stack.broker_disk, chance)
+    return "nats"
 
 
-async def fill_database_disk(stack: Stack, chance: random.Random) -> None:
+async def fill_database_disk(stack: Stack, chance: random.Random) -> str:
     """Tables cannot grow; mostly the log cannot either, on which PostgreSQL ends and recovers."""
     rounds = chance.randrange(SEGMENTS)
     filled = asyncio.create_task(_full(stack.database_disk, chance))
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    with suppress(*AWAY):
         admin = await stack.admin()
         try:
             for _ in range(rounds):
@@ -205,6 +191,7 @@ async def fill_database_disk(stack: Stack, chance: random.Random) -> None:
         finally:
             await admin.close(timeout=1)
     await filled
+    return "postgres"
 
 
 FAULTS = (
@@ -220,13 +207,13 @@ FAULTS = (
     Fault("database backend frozen", freeze_backend, 2),
     Fault("database sessions ended", terminate_backends, 3),
     Fault("database lets nobody in", let_nobody_in, 1),
-    Fault("messages tripled", repeat_messages, 2),
-    Fault("messages late, out of order", reorder_messages, 2),
-    Fault("broker connections reset", reset_broker_connections, 2),
-    Fault("database connections reset", reset_database_connections, 2),
-    Fault("HTTP connections reset", reset_http_connections, 1),
-    Fault("connections half-open", stand_still, 2),
-    Fault("connections slow", be_slow, 1),
+    Fault("messages tripled", connections.repeat_messages, 2),
+    Fault("messages late, out of order", connections.reorder_messages, 2),
+    Fault("broker connections reset", connections.reset_broker_connections, 2),
+    Fault("database connections reset", connections.reset_database_connections, 2),
+    Fault("HTTP connections reset", connections.reset_http_connections, 1),
+    Fault("connections half-open", connections.stand_still, 2),
+    Fault("connections slow", connections.be_slow, 1),
     Fault("pools exhausted", exhaust_pools, 2),
     Fault("poison among messages", poison.throw, 3),
     Fault("clock wrong", turn_clock, 3),
@@ -251,11 +238,12 @@ async def _full(disk: Disk, chance: random.Random) -> None:
         disk.free()
 
 
-async def _backends(stack: Stack) -> list[int]:
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+async def _backends(stack: Stack) -> list[tuple[int, str]]:
+    """Of each its process, and the database that it is of."""
+    with suppress(*AWAY):
         admin = await stack.admin()
         try:
-            return [row["pid"] for row in await admin.fetch(BACKENDS)]
+            return [(row["pid"], row["datname"]) for row in await admin.fetch(BACKENDS)]
         finally:
             await admin.close(timeout=1)
     return []  # the database is away just now
@@ -267,14 +255,16 @@ async def _let_in_again(stack: Stack, name: str) -> None:
             admin = await stack.admin()
             await admin.execute(f"alter database {name} connection limit -1")
             await admin.close(timeout=1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except AWAY:
             await asyncio.sleep(0.1)
         else:
             return
 
 
-def _relay(stack: Stack, chance: random.Random) -> Relay:
-    return chance.choice([stack.broker, stack.database, *stack.doors.values()])
+def _killed(stack: Stack, *names: str) -> str:
+    for name in names:
+        _signal(stack.pids[name], signal.SIGKILL)
+    return ", ".join(names)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -13,16 +13,28 @@ from shared import clock
 
 
 class Told(StrEnum):
-    """What became of a call: `unknown` is a broken connection, a 202 or a 503, after which anything may be true."""
+    """What became of a call: `unknown` is a broken connection, a 202 or a 503, after which anything may be true.
+
+    A `report` is no answer to a call of its own: it is how a flow stood at that time.
+    """
 
     INVOKE = "invoke"
     OK = "ok"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    REPORT = "report"
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """What the report of a flow said: how it stands, and each of its steps by name."""
+
+    saga: str
+    status: str
+    steps: dict[str, str]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line. `call` is the same for an invoke and what it was told."""
+    """One line. `call` is the same for an invoke and what it was told; 0 for a report."""
 
     at: str
     call: int
@@ -37,6 +49,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str | None = None
     """Of the whole body of a 200: answers under one Idempotency-Key are the same to the byte."""
     detail: str = ""
+    report: Reported | None = None
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -90,13 +103,21 @@ class History:
             digest=digest,
             detail=detail,
         )
-        self.lines.append(line)
-        if self._file is not None:
-            self._file.write(msgspec.json.encode(line) + b"\n")
+        self._keep(line)
+
+    def tell_report(self, org: str, proposal: str, report: Reported) -> None:
+        """What the report of the proposal's flow said."""
+        at = clock.now().isoformat()
+        self._keep(Line(at=at, call=0, told=Told.REPORT, org=org, proposal=proposal, report=report))
 
     def asked(self) -> int:
         """How many calls to sign were made."""
         return self._calls
+
+    def _keep(self, line: Line) -> None:
+        self.lines.append(line)
+        if self._file is not None:
+            self._file.write(msgspec.json.encode(line) + b"\n")
 
 
 def read(path: Path) -> Iterator[Line]:

@@ -40,6 +40,7 @@ _HEAR_OF_CLIENTS = frozenset({"proposals", "engagements", "conversations", "orde
 class Poison(msgspec.Struct, frozen=True, kw_only=True):
     """One bad message, and the services that have to park it."""
 
+    kind: str
     key: str
     subject: str
     type: str
@@ -54,7 +55,8 @@ def draw(chance: random.Random) -> Poison:
     type, service = _COMMANDS.get(subject, (_EVENT, ""))
     kinds = ["bad JSON", "unknown version", "oversize"] + ([] if service else ["fails each time"])
     body = b"{}"
-    match chance.choice(kinds):
+    kind = chance.choice(kinds)
+    match kind:
         case "bad JSON":
             body = b'{"org_id": '
         case "unknown version":
@@ -64,11 +66,11 @@ def draw(chance: random.Random) -> Poison:
         case _:
             body = _what_no_database_keeps(org)
     services = frozenset({service}) if service else _HEAR_OF_CLIENTS
-    return Poison(key=str(new_id()), subject=subject, type=type, body=body, services=services)
+    return Poison(kind=kind, key=str(new_id()), subject=subject, type=type, body=body, services=services)
 
 
-async def throw(stack: Stack, chance: random.Random) -> None:
-    """Publish one, and wait until it is parked wherever it has to be."""
+async def throw(stack: Stack, chance: random.Random) -> str:
+    """Publish one, and wait until it is parked wherever it has to be; says what it was, and where that is."""
     poison = draw(chance)
     stack.poison[poison.key] = poison.services
     loop = asyncio.get_running_loop()
@@ -78,6 +80,7 @@ async def throw(stack: Stack, chance: random.Random) -> None:
             await _publish(stack.nats_operator, poison)
             sent_at = loop.time()
         await asyncio.sleep(LOOK_SECONDS)
+    return f"{poison.kind}, to {', '.join(sorted(poison.services))}"
 
 
 def _what_no_database_keeps(org: OrgId) -> bytes:

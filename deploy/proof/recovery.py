@@ -16,13 +16,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.proof.checker import Violation, check
+from deploy.proof.checker import check
 from deploy.proof.evidence import AWAY, gather
 from deploy.proof.history import History
 from deploy.proof.report import Recovery, recovery_of, wrong
 from deploy.proof.setting import agencies
 from deploy.proof.signers import Signers
 from deploy.proof.stack import SECOND, Stack
+from deploy.proof.violations import Violation
 from shared.messaging.topology import SERVICES
 
 PROBE_SECONDS = 0.05

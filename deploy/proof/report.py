@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.proof.checker import Kind, Violation
-from deploy.proof.storm import Outcome
+from deploy.proof.storm import Made, Outcome
+from deploy.proof.violations import Kind, Violation
 
 SHOWN_VIOLATIONS = 20
 SHOWN_LAST = 3
@@ -50,6 +51,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str]
     """Faults that cannot be made here: only root may mount the small disks that are filled."""
     recovery: dict[str, Recovery]
+    timeline: list[Made]
+    """Every fault, in the order in which they began, so that one that took long can be looked into."""
     wrong: dict[str, int]
     violations: list[Violation]
 
@@ -71,9 +74,10 @@ def report_of(outcome: Outcome, command: str, left_out: Sequence[str] = ()) -> R
         manners=outcome.manners,
         messages_repeated_or_late=outcome.repeated,
         poison_parked=outcome.poison,
-        faults=outcome.faults,
+        faults=Counter(made.name for made in outcome.timeline),
         left_out=list(left_out),
-        recovery={name: recovery_of(seconds) for name, seconds in outcome.recoveries.items() if seconds},
+        recovery=_recoveries(outcome.timeline),
+        timeline=[_rounded(made) for made in outcome.timeline],
         wrong={kind.value: kinds[kind] for kind in Kind},
         violations=outcome.violations,
     )
@@ -157,6 +161,25 @@ def recovery_of(seconds: Sequence[float]) -> Recovery:
         p50=round(_quantile(ordered, 0.5), 3),
         p99=round(_quantile(ordered, 0.99), 3),
         longest=round(ordered[-1], 3),
+    )
+
+
+def _recoveries(timeline: Sequence[Made]) -> dict[str, Recovery]:
+    """By kind of fault, of those that were timed."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for made in timeline:
+        if made.recovery_seconds is not None:
+            times[made.name].append(made.recovery_seconds)
+    return {name: recovery_of(seconds) for name, seconds in times.items()}
+
+
+def _rounded(made: Made) -> Made:
+    recovery = made.recovery_seconds
+    return replace(
+        made,
+        at=round(made.at, 3),
+        lasted_seconds=round(made.lasted_seconds, 3),
+        recovery_seconds=None if recovery is None else round(recovery, 3),
     )
 
 

@@ -16,7 +16,9 @@ import aiohttp
 import msgspec
 
 from deploy.local.api import Signed
-from deploy.proof.history import Call, History, Told
+from deploy.proof.history import Call, History, Reported, Told
+from deploy.proof.told import ENDED
+from services.proposals.views import SignReport
 
 STOCK = 20
 """Proposals that are kept ready for whoever wants to know how soon one can be signed."""
@@ -25,7 +27,6 @@ THINK_SECONDS = 0.15
 AGAIN_SECONDS = 0.05
 """A client who got no answer does not ask again without a pause."""
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=2)
-_SETTLED = ("completed", "rejected")
 
 
 class Manner(StrEnum):
@@ -69,6 +70,7 @@ class Signers:
         self._session: aiohttp.ClientSession | None = None
         self._is_over = False
         self._stock: asyncio.Queue[tuple[Agency, str]] = asyncio.Queue(STOCK)
+        self._reported: dict[str, Reported] = {}
         self.manners: Counter[Manner] = Counter()
         self.on_signed: Callable[[float], None] = lambda _: None
         """Told of each completed signature, with when it was asked (monotonic seconds)."""
@@ -159,6 +161,8 @@ class Signers:
         if status == 200:
             self._keep_signed(call, content)
             self.on_signed(asked_at)
+        if status == 202:
+            self._keep_report(agency, proposal, content)
         detail = _detail(content) if status >= 400 else ""
         if status != 200:
             told = Told.UNKNOWN if status in (0, 202, 503) else Told.FAIL
@@ -176,6 +180,15 @@ class Signers:
             projects=tuple(project.id for project in signed.projects),
             digest=hashlib.sha256(content).hexdigest(),
         )
+
+    def _keep_report(self, agency: Agency, proposal: str, content: bytes) -> Reported:
+        """Into the history, unless it says what it said last."""
+        report = msgspec.json.decode(content, type=SignReport)
+        told = Reported(str(report.saga_id), report.status, {step.name: step.status for step in report.steps})
+        if self._reported.get(proposal) != told:
+            self._reported[proposal] = told
+            self._history.tell_report(agency.org_id, proposal, told)
+        return told
 
     async def _sent_proposal(self, agency: Agency, body: dict[str, Any]) -> str | None:
         """Its id; None when all is over before it is sent."""
@@ -201,7 +214,7 @@ class Signers:
         path = f"/api/proposals/{proposal}/sign"
         while not self._is_over:
             status, content = await self._call(agency, "GET", path)
-            if status == 404 or (status == 200 and msgspec.json.decode(content)["status"] in _SETTLED):
+            if status == 404 or (status == 200 and self._keep_report(agency, proposal, content).status in ENDED):
                 return
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from deploy.failure import Failure
-from deploy.proof.checker import HANDLED, Violation, check
+from deploy.proof.checker import HANDLED, check
 from deploy.proof.evidence import AWAY, Evidence, gather
 from deploy.proof.faults import FAULTS, Fault
 from deploy.proof.history import History
 from deploy.proof.setting import agencies
 from deploy.proof.signers import Signers
 from deploy.proof.stack import Stack
+from deploy.proof.violations import Violation
 from shared.messaging.topology import ACK_WAIT_SECONDS
 
 SIGNERS = 6
@@ -35,13 +36,26 @@ ACKS_SECONDS = SETTLE_SECONDS + 2 * ACK_WAIT_SECONDS
 """A command whose flow is over and whose ack was lost comes once more after AckWait, which ends nobody's waiting."""
 
 
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault of a storm: where it was made, when, and what came of it."""
+
+    at: float
+    """Seconds since the storm began."""
+    name: str
+    place: str
+    """The process, database or connections that it was made of."""
+    lasted_seconds: float
+    """Until it was over: nothing for a kill. What it broke may take longer to come back."""
+    recovery_seconds: float | None = None
+    """Until the end of the next signature that was asked for after it; None when it was not timed."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a storm."""
 
     seed: str
-    faults: dict[str, int]
-    recoveries: dict[str, list[float]]
-    """Seconds from a fault to the end of the next signature that was asked for after it, by kind of fault."""
+    timeline: list[Made]
+    """Every fault, in the order in which they began."""
     calls: int
     proposals: int
     signed: int
@@ -64,33 +78,33 @@ class Storm:
         self._seed = seed
         self._chance = random.Random(seed)  # noqa: S311 - a seed is the point
         self._progress = progress
-        self._counts: dict[str, int] = defaultdict(int)
-        self._recoveries: dict[str, list[float]] = defaultdict(list)
+        self._began = time.monotonic()
+        self._times: dict[int, float] = {}
+        """Seconds to the next signature, by the number of the fault."""
         self._signed = asyncio.Event()
         self._latest_asked = 0.0
         self._is_calm = True
-        self._made: list[asyncio.Task[None]] = []
+        self._made: list[asyncio.Task[Made]] = []
         self._probes: list[asyncio.Task[None]] = []
         self._last_to_settle: list[Violation] = []
 
     async def run(self, kills: int, faults: Sequence[Fault] = FAULTS) -> Outcome:
         """Make `kills` of the `faults`, one after and upon another. Raises Failure when the stack cannot start."""
-        began = time.monotonic()
+        self._began = time.monotonic()
         signers = Signers(self._stack.gateways, await agencies(self._stack), self._history, self._seed)
         signers.on_signed = self._on_signed
         work = asyncio.create_task(signers.sign_until_over(SIGNERS))
         for _ in range(kills):
             await self._break(signers, self._chance.choices(faults, [fault.weight for fault in faults])[0])
             self._progress()
-        await asyncio.gather(*self._made)
+        made = await asyncio.gather(*self._made)
         last_fault = time.monotonic()
         signers.end()
         violations, evidence, settled_seconds = await self._settle(last_fault)
         await asyncio.gather(work, *self._probes)
         return Outcome(
             seed=self._seed,
-            faults=dict(self._counts),
-            recoveries=dict(self._recoveries),
+            timeline=[replace(each, recovery_seconds=self._times.get(n)) for n, each in enumerate(made)],
             calls=self._history.asked(),
             proposals=len(evidence.proposals),
             signed=sum(saga.status == "completed" for saga in evidence.sagas),
@@ -100,22 +114,26 @@ class Storm:
             poison=len(self._stack.poison),
             settled_seconds=settled_seconds,
             last_to_settle=sorted({violation.sentence for violation in self._last_to_settle}),
-            took_seconds=time.monotonic() - began,
+            took_seconds=time.monotonic() - self._began,
             violations=violations,
         )
 
     async def _break(self, signers: Signers, fault: Fault) -> None:
         """Make the fault, and mostly wait until signatures come through again."""
         await asyncio.sleep(self._chance.random() * PAUSE_SECONDS)
-        self._counts[fault.name] += 1
-        is_alone, at = self._is_calm, time.monotonic()
-        self._made.append(asyncio.create_task(fault.make(self._stack, self._chance)))
+        is_alone, at, number = self._is_calm, time.monotonic(), len(self._made)
+        self._made.append(asyncio.create_task(self._make(fault, at)))
         self._is_calm = self._chance.random() < UNHURRIED and await self._recovered(signers, at)
         if not self._is_calm:
             return
         if is_alone:
-            self._recoveries[fault.name].append(time.monotonic() - at)
+            self._times[number] = time.monotonic() - at
         await asyncio.gather(*self._made)
+
+    async def _make(self, fault: Fault, at: float) -> Made:
+        place = await fault.make(self._stack, self._chance)
+        lasted_seconds = time.monotonic() - at
+        return Made(at=at - self._began, name=fault.name, place=place, lasted_seconds=lasted_seconds)
 
     async def _recovered(self, signers: Signers, at: float) -> bool:
         """Ask for another signature every PROBE_SECONDS, until one that was asked for after `at` is complete."""

@@ -86,8 +86,9 @@ class TryView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of a flow: `done` only once that is recorded, `waiting` until then.
+    """One step of a flow: `done` only once that is recorded, `waiting` until then; `cancelled` once it is not awaited.
 
+    A flow that is over has no step that waits: what was never answered when the flow was undone is `cancelled`.
     `tries` is there once the step was sent more than once: the last 20 of them.
     """
 

@@ -20,7 +20,7 @@ from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
-from tests.support.neighbours import Neighbours, is_silent, places, played, refuses
+from tests.support.neighbours import Neighbours, ensures, is_silent, places, played, refuses
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
@@ -181,11 +181,31 @@ async def test_a_refusal_undoes_the_flow_and_the_proposal_can_be_signed_again(
     assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Sent"
     report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
     assert report["status"] == "rejected"
+    assert {step["status"] for step in report["steps"]} <= {"done", "refused", "cancelled"}
     neighbours.answers[who] = willing
     assert (await sign(service, staff, proposal)).status_code == 200
     opened = [command for command in neighbours.commands("engagements.open") if command["proposal_id"] == proposal]
     sagas = {command["saga_id"] for command in opened}
     assert len(sagas) == (1 if who == "identity.ensure-client" else 2)
+
+
+async def test_a_step_that_was_never_sent_or_never_answered_is_cancelled_once_the_flow_is_undone(
+    service: Service, neighbours: Neighbours
+):
+    staff = actors.admin()
+    statuses: list[dict[str, str]] = []
+    for who, answer in (("identity.ensure-client", refuses("No.")), ("orders.place", refuses("No."))):
+        neighbours.answers[who] = answer
+        neighbours.answers["engagements.open"] = is_silent
+        proposal = await sent_proposal(service, staff)
+        assert (await sign(service, staff, proposal)).status_code == 409
+        report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+        statuses.append({step["name"]: step["status"] for step in report["steps"]})
+        neighbours.answers["identity.ensure-client"] = ensures
+    undone = {"engagement.cancel": "cancelled", "order.cancel": "cancelled"}
+    never_sent = {"client": "refused", "engagement": "cancelled", "order": "cancelled"}
+    never_answered = {"client": "done", "engagement": "cancelled", "order": "refused"}
+    assert statuses == [never_sent | undone, never_answered | undone]
 
 
 async def test_no_cancel_leaves_before_the_flow_has_turned_back(service: Service, neighbours: Neighbours):

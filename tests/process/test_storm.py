@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -34,6 +35,13 @@ async def test_a_storm_breaks_no_promise(tmp_path: Path):
     report = msgspec.json.decode(output, type=Report)
     assert report.is_proven, report
     assert sum(report.faults.values()) == KILLS
+    assert [made.at for made in report.timeline] == sorted(made.at for made in report.timeline)
+    assert Counter(made.name for made in report.timeline) == report.faults
+    assert all(
+        made.place and 0 <= made.at <= made.at + made.lasted_seconds <= report.took_seconds for made in report.timeline
+    )
+    timed = Counter(made.name for made in report.timeline if made.recovery_seconds is not None)
+    assert timed == {name: recovery.measured for name, recovery in report.recovery.items()}
     assert report.signed > KILLS
     answered = [line for line in read(history) if line.told is Told.OK]
     assert len({line.proposal for line in answered}) > KILLS / 2

@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from deploy.proof.checker import Kind, Violation, check, signed_has_one_of_each
+from deploy.proof.checker import check, signed_has_one_of_each
 from deploy.proof.evidence import Evidence, gather
+from deploy.proof.violations import Kind, Violation
 from shared.messaging.topology import SERVICES
 from tests.support.installation import Installation
 from tests.support.servers import until

@@ -13,8 +13,9 @@ import msgspec
 import nats
 from nats.aio.msg import Msg
 
-from deploy.proof.checker import Violation, check
+from deploy.proof.checker import check
 from deploy.proof.evidence import Evidence, gather
+from deploy.proof.violations import Violation
 from shared import failpoints
 from shared.database import Database
 from shared.messaging.envelope import MESSAGE_ID

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from deploy.proof.checker import Kind, check
+from deploy.proof.checker import check
 from deploy.proof.evidence import (
     COPIES,
     Client,
@@ -24,8 +24,9 @@ from deploy.proof.evidence import (
     Proposal,
     Saga,
 )
-from deploy.proof.history import History, Line, Told
+from deploy.proof.history import History, Line, Reported, Told
 from deploy.proof.lists import Miscount
+from deploy.proof.violations import Kind
 
 AT = datetime(2026, 2, 8, 12, tzinfo=UTC)
 ORG, OTHER = UUID(int=1), UUID(int=2)
@@ -128,6 +129,18 @@ def told(**changes: object) -> list[Line]:
         digest="d",
     )
     return [history.lines[0], msgspec.structs.replace(history.lines[1], **changes)]
+
+
+def reported(
+    *changes: tuple[str, str], saga: UUID = UNDONE, proposal: UUID = SENT, status: str = "rejected"
+) -> list[Line]:
+    """What a client read of a flow; of the undone one, unless said otherwise: refused before anything was sent."""
+    undone = {"client": "refused", "engagement": "cancelled", "order": "cancelled"}
+    cancels = {"engagement.cancel": "cancelled", "order.cancel": "cancelled"}
+    told = {"client": "done", "engagement": "done", "order": "done"} if status == "completed" else undone | cancels
+    history = History()
+    history.tell_report(str(ORG), str(proposal), Reported(str(saga), status, told | dict(changes)))
+    return history.lines
 
 
 def changed(field: str, number: int, **changes: object) -> Callable[[Evidence], Evidence]:
@@ -302,6 +315,35 @@ def test_what_is_broken_is_seen(fault: str):
 )
 def test_an_answer_that_is_not_so_is_seen(lie: dict[str, object], kind: Kind):
     assert [violation.kind for violation in check(honest(), told(**lie))] == [kind]
+
+
+def test_honest_reports_are_right():
+    running = reported(("engagement", "done"), ("order", "waiting"), saga=SAGA, proposal=SIGNED, status="running")
+    completed = reported(saga=SAGA, proposal=SIGNED, status="completed")
+    assert check(honest(), [*running, *completed, *reported()]) == []
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        reported(("engagement", "waiting")),
+        reported(("client", "waiting")),
+        reported(("order.cancel", "waiting")),
+        reported(("order.cancel", "parked")),
+        reported(("order", "waiting"), saga=SAGA, proposal=SIGNED, status="completed"),
+        reported(("order", "parked"), saga=SAGA, proposal=SIGNED, status="completed"),
+        reported(("engagement", "done")),
+        reported(("order", "done"), status="compensating"),
+        reported(("engagement", "cancelled"), ("order", "cancelled"), status="completed"),
+        reported(saga=SAGA, proposal=SIGNED),
+        reported(saga=NEW),
+        reported(proposal=SIGNED),
+    ],
+)
+def test_a_report_that_is_not_so_is_seen(lie: list[Line]):
+    assert {(violation.rule, violation.kind) for violation in check(honest(), lie)} == {
+        ("reports are true", Kind.UNTRUE)
+    }
 
 
 def test_two_answers_under_one_key_are_seen():

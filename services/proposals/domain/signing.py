@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -32,7 +33,7 @@ from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.journal import Mark, Run
 from shared.messaging.outbox import Event, event
-from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
+from shared.messaging.saga import CANCEL_SUFFIX, Progress, SagaStatus
 from shared.web.actor import Actor
 from shared.web.idempotency import Key
 
@@ -170,13 +171,20 @@ def _step(newest: Report, name: str, service: str) -> StepView:
     return StepView(
         name=name,
         service=service,
-        status=reply.outcome if reply else "waiting",
+        status=reply.outcome if reply else _unanswered(newest.progress, name),
         attempts=mark.attempts if mark else 0,
         started_at=mark.started_at if mark else None,
         finished_at=mark.finished_at if mark else None,
         error=(reply.cause or None) if reply else None,
         tries=_tries(mark) if mark and mark.attempts > 1 else [],
     )
+
+
+def _unanswered(progress: Progress, step: str) -> Literal["waiting", "cancelled"]:
+    """How a step stands that has no reply: it waits for one until its cancel bars it, or until the flow is undone."""
+    cancel = progress.replies.get(step + CANCEL_SUFFIX)
+    is_barred = cancel is not None and cancel.outcome == "cancelled"
+    return "cancelled" if is_barred or progress.status is SagaStatus.REJECTED else "waiting"
 
 
 def _tries(mark: Mark) -> list[TryView]:

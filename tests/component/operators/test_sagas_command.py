@@ -141,6 +141,19 @@ async def test_a_cancelled_flow_is_undone_by_the_running_service_and_the_report_
     assert (await proposals.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Sent"
 
 
+async def test_a_client_who_was_asked_for_and_never_came_is_cancelled_with_the_flow(
+    proposals: Service, site: Site, staff: Actor, neighbours: Neighbours
+):
+    neighbours.answers["identity.ensure-client"] = is_silent
+    proposal = await begun(proposals, staff)
+    (line,) = await of(site, staff)
+    await act(site, interventions.cancel, line.saga_id, intervention("cancel"))
+    report = await comes_to(proposals, staff, proposal, "rejected")
+    assert {step["name"]: step["status"] for step in report["steps"]} == dict.fromkeys(
+        ("client", "engagement", "order", "engagement.cancel", "order.cancel"), "cancelled"
+    )
+
+
 async def test_whoever_waits_for_a_signature_is_told_that_it_was_cancelled_but_not_why(
     proposals: Service, site: Site, staff: Actor, neighbours: Neighbours
 ):

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from deploy.proof.checker import Kind, Violation
+from deploy.proof.violations import Kind, Violation
 from services.engagements.domain import opening
 from services.proposals.sign_desk import SignJournal
 from services.proposals.store import sagas

@@ -115,26 +115,27 @@ def _hold_proposal(world: World, proposal: Proposal) -> None:
 
 
 def _hold_report(world: World, saga: Saga) -> None:
-    """G8: what the report says of a step is recorded at its participant."""
+    """G8: what the report says of a step is recorded at its participant, and no step of a flow that is over waits."""
     report = world.journal.report(saga.run.id)
     for step in report.steps:
-        name, _, is_cancel = step.name.partition(".")
+        name = step.name.partition(".")[0]
         if name in MAKER_OF and step.status != "waiting":
-            _hold_step(world, saga, name, step, is_cancel=bool(is_cancel))
+            _hold_step(world, saga, name, step)
     if report.status == "completed":
         _require(all(step.status == "done" for step in report.steps), "G8: completed, with a step that is not done")
     if report.status == "rejected":
         cancels = [step.status for step in report.steps if step.name.endswith(CANCEL_SUFFIX)]
         _require(set(cancels) == {"cancelled"}, "G8: rejected, with a step that is not undone")
+        _require(all(step.status != "waiting" for step in report.steps), "G8: rejected, with a step that waits")
 
 
-def _hold_step(world: World, saga: Saga, name: str, step: StepView, *, is_cancel: bool) -> None:
+def _hold_step(world: World, saga: Saga, name: str, step: StepView) -> None:
     rows = [row for row in world.makers[MAKER_OF[name]].rows.values() if row.saga == saga.run.id]
     if step.status == "done":
         _require(len(rows) == 1, f"G8: {name} is reported done, and is not there")
     if step.status == "done" and saga.status in (SagaStatus.RUNNING, SagaStatus.COMPLETED):
         _require(not rows[0].is_cancelled, f"G8: {name} is reported done, and was undone")
-    if is_cancel and step.status == "cancelled":
+    if step.status == "cancelled":
         _require(all(row.is_cancelled for row in rows), f"G8: {name} is reported undone, and is there")
 
 
