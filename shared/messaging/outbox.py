@@ -32,10 +32,11 @@ _BATCH = 200
 PUT = """
 insert into outbox (id, subject, type, body, traceparent) values ($1, $2, $3, $4, $5)
 """
-# Fenced by the stream that they were published to: a late mark must not hide what a new stream has never had.
+# Fenced by the stream that they were published to: a late mark must not hide what a new stream has never had. The lock
+# is what makes it a fence: else a mark could be under way, and not be seen by PUBLISH_AGAIN.
 MARK = """
-update outbox set published_at = now()
-where id = any($1::uuid[]) and exists (select from streams_seen where name = $2 and created = $3)
+with the_same as (select name from streams_seen where name = $2 and created = $3 for share)
+update outbox set published_at = now() from the_same where id = any($1::uuid[])
 """
 TAKE_LEFT_BEHIND = """
 select id, subject, type, body, traceparent from outbox
