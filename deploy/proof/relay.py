@@ -28,6 +28,8 @@ class Weather:
         self.stands_still = False
         self.swallows_answers = False
         """What the far end says is lost, until the connection is reset."""
+        self.cuts_off_at = b""
+        """Whoever says this is not heard: the connection ends first. Once."""
 
 
 class Relay:
@@ -106,8 +108,17 @@ class Relay:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK_BYTES):
                 await self._weathered()
+                if self._is_cut_off_at(chunk):
+                    return
                 writer.write(chunk)
                 await writer.drain()
+
+    def _is_cut_off_at(self, chunk: bytes) -> bool:
+        words = self.weather.cuts_off_at
+        if not words or words not in chunk:
+            return False
+        self.weather.cuts_off_at = b""
+        return True
 
     async def _pass_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

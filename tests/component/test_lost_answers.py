@@ -1,4 +1,7 @@
-"""The database commits, and its answer never comes: of T1 and of T3, the sign flow's deciding writes."""
+"""The connection to the database breaks at T1 and at T3, the sign flow's deciding writes, and nobody can tell when.
+
+Either the database has committed and its answer never comes, or it has never heard of the write.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 import pytest_asyncio
@@ -16,6 +20,7 @@ from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import sent_proposal
 from tests.support.databases import Databases
+from tests.support.interference import away
 from tests.support.neighbours import Neighbours, is_silent, places, played
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
@@ -97,6 +102,39 @@ async def test_t1_is_found_again_when_its_answer_was_lost(
     await is_signed_once(service, staff, proposal, neighbours)
 
 
+async def test_t1_is_said_again_when_it_was_never_heard(
+    service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
+):
+    staff = actors.admin()
+    proposal = await sent(service, staff, neighbours)
+    relay.weather.cuts_off_at = UUID(proposal).bytes  # as T1 names it
+    assert (await service.call(staff, "POST", f"/api/proposals/{proposal}/sign")).status_code == 200
+    assert relay.weather.cuts_off_at == b""  # it was cut off
+    assert await has_become(databases, dsn, proposal, "completed")
+    await is_signed_once(service, staff, proposal, neighbours)
+
+
+async def test_t1_whose_answer_was_lost_goes_on_by_itself_though_the_database_stayed_away_too_long_to_tell(
+    service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
+):
+    staff = actors.admin()
+    proposal = await sent(service, staff, neighbours)
+    relay.weather.swallows_answers = True
+    signing = asyncio.create_task(service.call(staff, "POST", f"/api/proposals/{proposal}/sign"))
+    await until(lambda: has_become(databases, dsn, proposal, "running"))
+    async with away(databases, dsn):
+        relay.weather.swallows_answers = False
+        relay.reset()
+        answer = await signing
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        assert neighbours.heard == []
+    await until(lambda: has_become(databases, dsn, proposal, "completed"))
+    await is_signed_once(service, staff, proposal, neighbours)
+    report = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+    assert (report["status"], {step["status"] for step in report["steps"]}) == ("completed", {"done"})
+    assert (await service.call(staff, "POST", f"/api/proposals/{proposal}/sign")).status_code == 409
+
+
 async def test_t3_is_found_done_when_its_answer_was_lost(
     service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
 ):
@@ -110,4 +148,23 @@ async def test_t3_is_found_done_when_its_answer_was_lost(
         await neighbours.answer(headers, places(command))
         await until(lambda: has_become(databases, dsn, proposal, "completed"))
     assert (await signing).status_code == 200
+    await is_signed_once(service, staff, proposal, neighbours)
+
+
+async def test_t3_is_said_again_by_the_sweep_when_it_was_never_heard(
+    service: Service, neighbours: Neighbours, relay: Relay, databases: Databases, dsn: str
+):
+    staff = actors.admin()
+    proposal = await sent(service, staff, neighbours)
+    neighbours.answers["orders.place"] = is_silent
+    signing = asyncio.create_task(service.call(staff, "POST", f"/api/proposals/{proposal}/sign"))
+    await neighbours.hears("orders.place")
+    opened = neighbours.commands("engagements.open")[0]
+    relay.weather.cuts_off_at = UUID(opened["engagement_id"]).bytes  # only T3 names it
+    _, command, headers = next(each for each in neighbours.heard if each[0] == "orders.place")
+    neighbours.answers["orders.place"] = places
+    await neighbours.answer(headers, places(command))
+    assert (await signing).status_code == 200
+    assert relay.weather.cuts_off_at == b""  # it was cut off
+    assert await has_become(databases, dsn, proposal, "completed")
     await is_signed_once(service, staff, proposal, neighbours)
