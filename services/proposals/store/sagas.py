@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from services.proposals.model.proposals import Plan
+from services.proposals.store.known import KNOWN_MARKS, KNOWN_REPLIES
 from services.proposals.store.signing import LEASE_SECONDS, PlanRow, plan_of
 from shared.contracts.reply import Reply
 from shared.database import Tx
@@ -25,8 +26,8 @@ update sagas set attempt = attempt + 1, due_at = now() + make_interval(secs => $
 from due where sagas.id = due.id
 returning sagas.id, plan, status, replies, marks, attempt, traceparent
 """
-RECORD = """
-update sagas set replies = $3, marks = $4, is_parked = $5,
+RECORD = f"""
+update sagas set replies = {KNOWN_REPLIES}, marks = {KNOWN_MARKS}, is_parked = $5,
   due_at = now() + make_interval(secs => least(2.0, 0.05 * power(2, least(attempt, 10))))
 where org_id = $1 and id = $2 and status = $6
 """

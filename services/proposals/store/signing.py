@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from services.proposals.model.proposals import Ids, Plan, Proposal, Signature
+from services.proposals.store.known import KNOWN_MARKS, KNOWN_REPLIES
 from shared.database import Tx
 from shared.messaging.journal import Run
 from shared.messaging.outbox import Event
@@ -25,9 +26,9 @@ select begin_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 COMPLETE = """
 select complete_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
-COMPENSATE = """
-update sagas set status = 'compensating', cause = $3, replies = $4, marks = $5, attempt = attempt + 1,
-  is_parked = false, due_at = now() + make_interval(secs => $6)
+COMPENSATE = f"""
+update sagas set status = 'compensating', cause = $5, replies = {KNOWN_REPLIES}, marks = {KNOWN_MARKS},
+  attempt = attempt + 1, is_parked = false, due_at = now() + make_interval(secs => $6)
 where org_id = $1 and id = $2 and status = 'running' returning true
 """
 REJECT = """
@@ -129,7 +130,7 @@ async def compensate(tx: Tx, run: Run[Plan], cause: str) -> bool:
     """T_c: saga running → compensating; False when it was not running any more."""
     replies, marks = msgspec.json.encode(run.progress.replies), msgspec.json.encode(run.marks)
     org = run.plan.proposal.org_id
-    return bool(await tx.value(COMPENSATE, org, run.id, cause, replies, marks, LEASE_SECONDS))
+    return bool(await tx.value(COMPENSATE, org, run.id, replies, marks, cause, LEASE_SECONDS))
 
 
 async def reject(tx: Tx, run: Run[Plan], at: datetime) -> str | None:

@@ -51,6 +51,8 @@ class Journal(Part):
         self.signing_by: dict[UUID, UUID] = {}
         self.sagas: dict[UUID, Saga] = {}
         self.keys: dict[str, UUID] = {}
+        self.told_done: set[tuple[UUID, str]] = set()
+        """Steps that some report has said are done."""
         self.outbox = Outbox()
 
     def begin(self, proposal: UUID, ids: Ids, key: str | None) -> Run[Plan] | None:
@@ -83,14 +85,15 @@ class Journal(Part):
         """Keep what is known so far; due after a back-off. Nothing if the run has moved on."""
         saga = self.sagas[run.id]
         if saga.status is run.progress.status:
-            self._write(saga, run.progress, is_due=False, is_parked=is_parked)
+            self._write(saga, self._known(saga, run), is_due=False, is_parked=is_parked)
 
     def compensate(self, run: Run[Plan], cause: str) -> bool:
         """T_c."""
         saga = self.sagas[run.id]
         if saga.status is not SagaStatus.RUNNING and self.hole is not Hole.FENCE_OFF:
             return False
-        self._write(saga, Progress(SagaStatus.COMPENSATING, run.progress.replies), cause=cause, is_due=False)
+        known = Progress(SagaStatus.COMPENSATING, self._known(saga, run).replies)
+        self._write(saga, known, cause=cause, is_due=False)
         return True
 
     def complete(self, run: Run[Plan]) -> Outcome | None:
@@ -160,6 +163,11 @@ class Journal(Part):
         if known is None or known.version < fact.version:
             self.clients[fact.about] = fact.state
         return True
+
+    def _known(self, saga: Saga, run: Run[Plan]) -> Progress:
+        """What the driver knows, and what was recorded meanwhile, which stays; a parked step may be answered again."""
+        recorded = {step: reply for step, reply in saga.run.progress.replies.items() if reply.outcome != "parked"}
+        return Progress(run.progress.status, {**run.progress.replies, **recorded})
 
     def _may_end(self, saga: Saga, status: SagaStatus) -> bool:
         """The fence of T3 and T_u: the run is in that state, and its proposal is Signing by it."""

@@ -118,6 +118,10 @@ def _hold_report(world: World, saga: Saga) -> None:
     """G8: what the report says of a step is recorded at its participant, and no step of a flow that is over waits."""
     report = world.journal.report(saga.run.id)
     for step in report.steps:
+        if step.status == "done":
+            world.journal.told_done.add((saga.run.id, step.name))
+        elif (saga.run.id, step.name) in world.journal.told_done:
+            _require(step.status == "cancelled", f"G8: {step.name} was reported done, and now {step.status}")
         name = step.name.partition(".")[0]
         if name in MAKER_OF and step.status != "waiting":
             _hold_step(world, saga, name, step)
