@@ -71,7 +71,9 @@ with {_CALLER}, proposal as (
 ), placed as (
   insert into orders (id, org_id, number, client_id, engagement_id, proposal_id, status, price, currency, service,
     service_id, metadata, created_at, updated_at)
-  select uuidv7(), p.org_id, upper(substr(md5(p.id::text), 1, 8)), c.id, e.id, p.id, 0, p.total, p.currency, i.name,
+  select uuidv7(), p.org_id,
+    upper(substr(translate(encode(decode(md5(p.id::text), 'hex'), 'base64'), '+/', 'XY'), 1, 8)),
+    c.id, e.id, p.id, 0, p.total, p.currency, i.name,
     i.service_id, jsonb_build_object('proposal_id', p.id, 'engagement_id', e.id, 'proposal_items',
       (select jsonb_agg(jsonb_build_object('name', name, 'description', description, 'price', price::text,
         'service_id', service_id) order by position) from items)), now(), now()
