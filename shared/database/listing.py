@@ -17,12 +17,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.database.windows import Order, Start
+from shared.database.windows import MOST_ROWS, Order, Start
 
 HOW_MANY: Final = "how_many"
 """The column of a page that counts the whole list."""
 POSITION: Final = "position"
 """The column of a page that says what its row is sorted by, as text."""
+
+# The longest page, and the row behind it. Of a limit that is an argument PostgreSQL knows nothing and takes it for a tenth
+# of the list: of a long one, that is so much that it reads all of the tables which a page's rows refer to.
+_MOST: Final = f"limit {MOST_ROWS + 1}"
 
 # A lateral query that says `own.org` and cannot be merged with what is around it (`limit`, `offset` or an aggregate see
 # to that) runs once this has its row; so the policies of its tables find the organisation set.
@@ -158,25 +162,34 @@ class _Keys(NamedTuple):
 
 
 def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start, str]]:
-    """The page from each start; its arguments are a limit and an offset, or a limit, a value and an id."""
+    """The page from each start.
+
+    Its arguments are a limit; a limit and an offset; or a limit, a value and an id.
+    """
     by, tie, only_tie, _ = keys
-    limit, value, row = f"limit ${free}", f"${free + 1}::text", f"${free + 2}::uuid"
-    yield Start.OFFSET, f"{rows} {keys.order} {limit} offset ${free + 1}"
+    value, row = f"${free + 1}::text", f"${free + 2}::uuid"
+
+    def page(parts: str) -> str:
+        return f"select * from ({parts}) parts {keys.order_of_page} limit ${free}"
+
+    yield Start.FIRST, page(f"{rows} {keys.order} {_MOST}")
+    skipped = f"{rows} {keys.order} limit ${free} offset ${free + 1}"
+    yield Start.OFFSET, f"select * from ({skipped}) parts {keys.order_of_page} {_MOST}"
     if by == tie:
         behind = f"{value} is not null and {by.column} {keys.beyond} {row}::{by.type}"
-        yield Start.VALUE, f"{rows} and {behind} {keys.order} {limit}"
+        yield Start.VALUE, page(f"{rows} and {behind} {keys.order} {_MOST}")
         return
     # In parts, each of which an index finds by its beginning: no row of the page before is looked at again.
-    by_id = f"order by {only_tie.column} {limit}"
+    by_id = f"order by {only_tie.column} {_MOST}"
     behind = f"{only_tie.column} > {row}::{only_tie.type} {by_id}"
     parts = [
         f"({rows} and {by.column} = {value}::{by.type} and {behind})",
-        f"({rows} and {by.column} {keys.beyond} {value}::{by.type} {keys.order} {limit})",
+        f"({rows} and {by.column} {keys.beyond} {value}::{by.type} {keys.order} {_MOST})",
     ]
     if by.is_nullable:
         parts.append(f"({rows} and {by.column} is null {by_id})")
-        yield Start.NULL, f"{rows} and {by.column} is null and {value} is null and {behind}"
-    yield Start.VALUE, f"select * from ({' union all '.join(parts)}) parts {keys.order_of_page} {limit}"
+        yield Start.NULL, page(f"{rows} and {by.column} is null and {value} is null and {behind}")
+    yield Start.VALUE, page(" union all ".join(parts))
 
 
 def _of_own(select: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from shared.database.connections import Connection
 from shared.database.errors import translated
 from shared.database.listing import HOW_MANY, POSITION, Choice, Pages
-from shared.database.windows import After, Page, Window, not_of_this_list
+from shared.database.windows import MOST_ROWS, After, Page, Window, not_of_this_list
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -117,9 +117,10 @@ class Single(Tx):
 
 def _bounds(window: Window) -> tuple[Any, ...]:
     """The last arguments of a page's statement; one row more than are shown tells whether the list goes on."""
-    if window.after is None:
-        return window.limit + 1, window.offset
-    return window.limit + 1, window.after.value, window.after.id
+    assert window.limit <= MOST_ROWS
+    if window.after is not None:
+        return window.limit + 1, window.after.value, window.after.id
+    return (window.limit + 1, window.offset) if window.offset else (window.limit + 1,)
 
 
 def _struct(shape: type[S], record: asyncpg.Record) -> S:

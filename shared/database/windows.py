@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,11 +15,14 @@ T = TypeVar("T")
 U = TypeVar("U")
 Order = tuple[str, str]
 """A sort field and its direction, `asc` or `desc`."""
+MOST_ROWS: Final = 100
+"""The longest page."""
 
 
 class Start(StrEnum):
     """Where a window begins."""
 
+    FIRST = "first"
     OFFSET = "offset"
     VALUE = "value"
     NULL = "null"
@@ -33,7 +36,7 @@ class After(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """`limit` rows in an order: those after a place in the list, or else those after the first `offset` ones.
+    """`limit` rows (MOST_ROWS at most) in an order: those after a place in the list, or else those after the first `offset` ones.
 
     A place stays where it is while rows come and go before it, and is found by an index however far down it is.
     """
@@ -46,7 +49,7 @@ class Window(msgspec.Struct, frozen=True):
     @property
     def start(self) -> Start:
         if self.after is None:
-            return Start.OFFSET
+            return Start.OFFSET if self.offset else Start.FIRST
         return Start.NULL if self.after.value is None else Start.VALUE
 
 

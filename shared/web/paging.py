@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request
 from litestar.params import QueryParameter
 
-from shared.database.windows import After, Order, Page, Window, not_of_this_list
+from shared.database.windows import MOST_ROWS, After, Order, Page, Window, not_of_this_list
 from shared.errors import InvalidInput
 from shared.ids import parse_id
 from shared.labels import spelled_out
@@ -21,11 +21,10 @@ from shared.web.origin import public_url
 
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
-MAX_LIMIT = 100
 MAX_PAGE = 10**9
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
-PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds.")]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="How many items a page holds.")]
 PageAfter = Annotated[
     str | None,
     QueryParameter(

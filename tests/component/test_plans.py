@@ -37,13 +37,19 @@ VALUES = {
 }
 """Something of each kind that a list is sorted by, as text."""
 
+LARGE = """
+select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > $1
+"""
+
 Statement = tuple[str, str, tuple[str, ...]]
 
 
 def window(order: Order, start: Start) -> tuple[str, ...]:
     """The last arguments of a page."""
+    if start is Start.FIRST:
+        return ("21",)
     if start is Start.OFFSET:
-        return ("21", "0")
+        return ("21", "1")
     return ("21", VALUES[order[0]] if start is Start.VALUE else NULL, ID)
 
 
@@ -139,3 +145,53 @@ async def test_every_list_reads_its_organisation_by_an_index(databases: Database
             await connection.close()
     assert found == {}
     assert len(STATEMENTS[service]) > 20
+
+
+THE_ONLY_ONE = "'00000000-0000-7000-8000-000000000000'"
+FEW_ROWS = 1000
+
+
+def by_default(statements: list[Statement]) -> list[Statement]:
+    """Those in the order that a list has when none is asked for, but for pages that are counted off.
+
+    Of the inbox only the first page: those without a message come last in it, and a quarter of the crowd has none.
+    """
+    first = "last_message_at desc from first"
+    told = {"inbox, staff": first, "inbox, client": first, "messages": "created_at asc"}
+
+    def is_default(name: str) -> bool:
+        of, _, order = name.partition(" by ")
+        return not order or (order.startswith(told.get(of, "created_at desc")) and " from offset" not in order)
+
+    return [statement for statement in statements if is_default(statement[0])]
+
+
+def reads_all_of(plan: dict[str, Any], large: set[str]) -> Iterator[str]:
+    """The large tables that a plan reads from one end to the other."""
+    if plan["Node Type"] == "Seq Scan" and plan["Relation Name"] in large:
+        yield plan["Relation Name"]
+    for inner in plan.get("Plans", []):
+        yield from reads_all_of(inner, large)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("service", STATEMENTS)
+async def test_a_page_of_one_large_organisation_does_not_read_all_of_it(databases: Databases, service: str):
+    """The plan that a service has is made without knowing how few rows a page has: it must be told."""
+    found: dict[str, list[str]] = {}
+    async with databases.fresh(service) as dsn:
+        admin_dsn = f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+        await crowd(admin_dsn, service, organisations=1)
+        connection = await asyncpg.connect(dsn)
+        try:
+            large = {row[0] for row in await connection.fetch(LARGE, FEW_ROWS)}
+            await connection.execute(f"set app.org = {THE_ONLY_ONE}; set plan_cache_mode = force_generic_plan")
+            for name, sql, (_, *arguments) in by_default(STATEMENTS[service]):
+                plan = await plan_of(connection, sql, (THE_ONLY_ONE, *arguments))
+                if wrong := list(reads_all_of(plan, large)):
+                    found[name] = wrong
+        finally:
+            await connection.close()
+    assert large
+    assert len(by_default(STATEMENTS[service])) > 2
+    assert found == {}

@@ -36,30 +36,30 @@ PAGES = pages(
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(name=""), Filters(status=1, name="x")])
 def test_each_choice_of_filters_has_its_own_statement(filters: Filters):
-    sql = PAGES[choice(filters), ("name", "asc"), Start.OFFSET]
+    sql = PAGES[choice(filters), ("name", "asc"), Start.FIRST]
     assert sql.count("t.status = $2") == (2 if filters.status is not None else 0)
     assert sql.count("$3::text is null") == (2 if filters.name is None else 0)
 
 
 def test_there_is_a_page_for_each_choice_in_each_order_from_each_start():
-    starts = {"id": 2, "name": 2, "sent_at": 3}
+    starts = {"id": 3, "name": 3, "sent_at": 4}
     assert len(PAGES) == 4 * 2 * sum(starts.values())
     assert {order for _, order, _ in PAGES} == {(field, way) for field in SORTS for way in ("asc", "desc")}
 
 
 def test_ties_are_broken_by_ascending_id_either_way():
     for way in ("asc", "desc"):
-        assert f"order by t.name {way}, t.id limit $4" in PAGES[NO_FILTERS, ("name", way), Start.OFFSET]
+        assert f"order by t.name {way}, t.id limit 101" in PAGES[NO_FILTERS, ("name", way), Start.FIRST]
 
 
 def test_nulls_are_last_either_way_where_there_can_be_some():
     for way in ("asc", "desc"):
-        sql = PAGES[NO_FILTERS, ("sent_at", way), Start.OFFSET]
-        assert f"order by t.sent_at {way} nulls last, t.id limit $4" in sql
+        sql = PAGES[NO_FILTERS, ("sent_at", way), Start.FIRST]
+        assert f"order by t.sent_at {way} nulls last, t.id limit 101" in sql
 
 
 def test_a_list_by_id_is_sorted_as_text_where_the_primary_key_has_everybodys_ids():
-    assert 'order by t.id::text collate "C" desc limit' in PAGES[NO_FILTERS, ("id", "desc"), Start.OFFSET]
+    assert 'order by t.id::text collate "C" desc limit' in PAGES[NO_FILTERS, ("id", "desc"), Start.FIRST]
     own = pages(
         "select 1 as count where $1 = $1", "select id, {sorting} from t where id = $1", sorts={"id": SORTS["id"]}
     )
@@ -74,23 +74,23 @@ def test_a_list_by_id_is_sorted_as_text_where_the_primary_key_has_everybodys_ids
 
 
 def test_where_all_rows_have_the_value_that_a_list_is_sorted_by_the_primary_key_has_not_its_order():
-    by_name = PAGES[frozenset({"name"}), ("name", "desc"), Start.OFFSET]
+    by_name = PAGES[frozenset({"name"}), ("name", "desc"), Start.FIRST]
     assert 'order by t.name desc, t.id::text collate "C" limit' in by_name
-    assert "order by t.name desc, t.id limit" in PAGES[frozenset({"status"}), ("name", "desc"), Start.OFFSET]
+    assert "order by t.name desc, t.id limit" in PAGES[frozenset({"status"}), ("name", "desc"), Start.FIRST]
 
 
 def test_a_page_goes_on_behind_a_row_in_parts_that_an_index_finds():
     sql = PAGES[NO_FILTERS, ("sent_at", "desc"), Start.VALUE]
-    assert f"t.sent_at = $5::text::timestamptz and {TEXT} > $6::uuid::text order by {TEXT} limit $4" in sql
-    assert "t.sent_at < $5::text::timestamptz order by t.sent_at desc nulls last, t.id limit $4" in sql
-    assert f"t.sent_at is null order by {TEXT} limit $4" in sql
+    assert f"t.sent_at = $5::text::timestamptz and {TEXT} > $6::uuid::text order by {TEXT} limit 101" in sql
+    assert "t.sent_at < $5::text::timestamptz order by t.sent_at desc nulls last, t.id limit 101" in sql
+    assert f"t.sent_at is null order by {TEXT} limit 101" in sql
     assert (
         f"t.sent_at is null and $5::text is null and {TEXT} > $6" in PAGES[NO_FILTERS, ("sent_at", "asc"), Start.NULL]
     )
 
 
 def test_a_total_that_is_known_is_not_counted():
-    sql = PAGES[frozenset({"status"}), ("name", "asc"), Start.OFFSET]
+    sql = PAGES[frozenset({"status"}), ("name", "asc"), Start.FIRST]
     assert "count(*)" not in sql
     assert "from kept where org_id = own.org" in sql
 

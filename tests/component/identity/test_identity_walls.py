@@ -53,14 +53,14 @@ async def test_the_service_role_cannot_change_the_schema(dsn: str) -> None:
     [
         (GET_HOLDER, (b"x", "now"), "api_tokens_secret"),
         (CANDIDATES, ("ada@agency.example", 5), "users_login"),
-        (PAGES[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "api_tokens_of_organisation"),
-        (PAGES[NO_FILTERS, ("name", "asc"), Start.OFFSET], ("org", 20, 0), "api_tokens_by_name"),
-        (CLIENTS[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "clients_of_organisation"),
-        (CLIENTS[NO_FILTERS, ("name_f", "asc"), Start.OFFSET], ("org", 20, 0), "clients_by_name_f"),
-        (CLIENTS[NO_FILTERS, ("name_l", "desc"), Start.OFFSET], ("org", 20, 0), "clients_by_name_l"),
-        (CLIENTS[NO_FILTERS, ("email", "desc"), Start.OFFSET], ("org", 20, 0), "clients_email"),
-        (CLIENTS[NO_FILTERS, ("id", "desc"), Start.OFFSET], ("org", 20, 0), "clients_pkey"),
-        (USERS[NO_FILTERS, ("created_at", "desc"), Start.OFFSET], ("org", 20, 0), "users_of_organisation"),
+        (PAGES[NO_FILTERS, ("created_at", "desc"), Start.FIRST], ("org", 20), "api_tokens_of_organisation"),
+        (PAGES[NO_FILTERS, ("name", "asc"), Start.FIRST], ("org", 20), "api_tokens_by_name"),
+        (CLIENTS[NO_FILTERS, ("created_at", "desc"), Start.FIRST], ("org", 20), "clients_of_organisation"),
+        (CLIENTS[NO_FILTERS, ("name_f", "asc"), Start.FIRST], ("org", 20), "clients_by_name_f"),
+        (CLIENTS[NO_FILTERS, ("name_l", "desc"), Start.FIRST], ("org", 20), "clients_by_name_l"),
+        (CLIENTS[NO_FILTERS, ("email", "desc"), Start.FIRST], ("org", 20), "clients_email"),
+        (CLIENTS[NO_FILTERS, ("id", "desc"), Start.FIRST], ("org", 20), "clients_pkey"),
+        (USERS[NO_FILTERS, ("created_at", "desc"), Start.FIRST], ("org", 20), "users_of_organisation"),
     ],
 )
 async def test_hot_queries_use_their_index(
