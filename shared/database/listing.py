@@ -24,8 +24,8 @@ HOW_MANY: Final = "how_many"
 POSITION: Final = "position"
 """The column of a page that says what its row is sorted by, as text."""
 
-# The longest page, and the row behind it. Of a limit that is an argument PostgreSQL knows nothing and takes it for a tenth
-# of the list: of a long one, that is so much that it reads all of the tables which a page's rows refer to.
+# The longest page, and the row behind it. Of a limit that is an argument PostgreSQL knows nothing, and takes it for a
+# tenth of the list: of a long one, that is so much that it reads all of the tables which a page's rows refer to.
 _MOST: Final = f"limit {MOST_ROWS + 1}"
 
 # A lateral query that says `own.org` and cannot be merged with what is around it (`limit`, `offset` or an aggregate see

@@ -36,9 +36,10 @@ class After(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """`limit` rows (MOST_ROWS at most) in an order: those after a place in the list, or else those after the first `offset` ones.
+    """`limit` rows in an order: those after a place in the list, or else those after the first `offset` ones.
 
-    A place stays where it is while rows come and go before it, and is found by an index however far down it is.
+    `limit` is MOST_ROWS at most. A place stays where it is while rows come and go before it, and is found by an index
+    however far down it is.
     """
 
     order: Order

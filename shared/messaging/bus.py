@@ -23,6 +23,7 @@ from shared.telemetry import log
 RECONNECT_WAIT_SECONDS = 0.05
 PUBLISH_TIMEOUT_SECONDS = 5.0
 CANCEL_AGAIN_SECONDS = 0.5
+_NOBODY = "503"
 
 _log = log(__name__)
 
@@ -40,12 +41,14 @@ class Message(NamedTuple):
 
 
 class Incoming:
-    """One message that has arrived."""
+    """One message that has arrived: from a stream, which keeps it until it is acked, or directly, kept by nobody."""
 
-    __slots__ = ("_message",)
+    __slots__ = ("_again", "_message", "_times")
 
-    def __init__(self, message: Msg) -> None:
+    def __init__(self, message: Msg, again: Callable[[Incoming, float], None]) -> None:
         self._message = message
+        self._again = again
+        self._times = 1
 
     @property
     def subject(self) -> str:
@@ -60,25 +63,41 @@ class Incoming:
         return self._message.headers or {}
 
     @property
+    def is_kept(self) -> bool:
+        """Whether a stream has it."""
+        return self._message.reply.startswith("$JS.ACK")
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether this is the server's word, in place of an answer, that nobody has heard what was said."""
+        return not self._message.data and self.headers.get("Status") == _NOBODY
+
+    @property
     def deliveries(self) -> int:
-        """How often the stream has delivered this message, this time included; 1 outside a stream."""
-        return self._message.metadata.num_delivered if self._message.reply.startswith("$JS.ACK") else 1
+        """How often this message has been delivered, this time included."""
+        return self._message.metadata.num_delivered if self.is_kept else self._times
 
     async def answer(self, body: bytes) -> None:
         """Answer a question."""
         await self._message.respond(body)
 
     async def ack(self) -> None:
-        """Handled: the stream forgets it."""
-        await self._message.ack()
+        """Handled: a stream that keeps it forgets it."""
+        if self.is_kept:
+            await self._message.ack()
 
     async def later(self, seconds: float) -> None:
-        """Not now: deliver it again after `seconds`."""
-        await self._message.nak(delay=seconds)
+        """Not now: deliver it again after `seconds`. What no stream keeps is lost if the process ends before that."""
+        if self.is_kept:
+            await self._message.nak(delay=seconds)
+        else:
+            self._times += 1
+            self._again(self, seconds)
 
     async def term(self) -> None:
         """Never again: it is kept elsewhere."""
-        await self._message.term()
+        if self.is_kept:
+            await self._message.term()
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -173,11 +192,11 @@ class Bus:
             await asyncio.gather(*(subscription.drain() for subscription in self._subscriptions))
         self._subscriptions.clear()
 
-    async def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
-        """Publish without waiting for anybody. Raises BrokerAway when not connected."""
-        await self._say(subject, body, headers)
+    async def say(self, subject: str, body: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
+        """Publish without waiting for anybody. Raises BrokerAway when not connected.
 
-    async def _say(self, subject: str, body: bytes, headers: dict[str, str] | None, *, reply: str = "") -> None:
+        At `reply`, which this process must hear, arrive answers, or at once an `is_unheard` one if nobody hears it.
+        """
         if not self._client.is_connected:
             raise BrokerAway("not connected")
         try:
@@ -191,7 +210,7 @@ class Bus:
         try:
             for message, (reply, future) in zip(messages, expected, strict=True):
                 try:
-                    await self._say(message.subject, message.body, message.headers, reply=reply)
+                    await self.say(message.subject, message.body, message.headers, reply=reply)
                 except BrokerAway as error:
                     _log.info("not published", subject=message.subject, cause=str(error))
                     future.set_result(False)
@@ -245,16 +264,22 @@ class Bus:
 
     async def _subscribe(self, subject: str, queue: str, hearer: Hearer) -> None:
         # nats-py awaits one callback of a subscription before the next: a task each keeps them apart.
-        async def spawn(message: Msg) -> None:
-            task = asyncio.create_task(self._heard(hearer, message))
+        def hand_over(incoming: Incoming) -> None:
+            task = asyncio.create_task(self._heard(hearer, incoming))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+        def again(incoming: Incoming, seconds: float) -> None:
+            asyncio.get_running_loop().call_later(seconds, hand_over, incoming)
+
+        async def spawn(message: Msg) -> None:
+            hand_over(Incoming(message, again))
+
         self._subscriptions.append(await self._client.subscribe(subject, queue=queue, cb=spawn))
 
-    async def _heard(self, hearer: Hearer, message: Msg) -> None:
+    async def _heard(self, hearer: Hearer, message: Incoming) -> None:
         try:
-            await hearer(Incoming(message))
+            await hearer(message)
         except (nats.errors.Error, BrokerAway) as error:
             _log.warning("broker went away while a message was handled", subject=message.subject, cause=repr(error))
         except Exception:  # noqa: BLE001  # one message must not stop the others; what was not acked comes again

@@ -28,6 +28,7 @@ from shared.metrics import message_noted
 from shared.telemetry import log
 
 TRIES_BEFORE_PARKING: Final = 3
+MOST_AT_HAND: Final = 1000
 _LATER_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 _log = log(__name__)
@@ -95,6 +96,13 @@ class Consumer:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    async def hear_directly(self, message: Incoming) -> None:
+        """The same for what no stream keeps; dropped when there is too much of it: whoever sent it sends it again."""
+        if self._under_way < MOST_AT_HAND:
+            await self.hear(message)
+        else:
+            _log.info("too much at hand, message dropped", subject=message.subject)
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shared import telemetry
 from shared.contracts.reply import Reply
 from shared.failpoints import without
+from shared.messaging.bus import Message
 from shared.messaging.journal import Mark, Run
 from shared.messaging.saga import Flow, Progress, SagaStatus, heard
 
@@ -30,6 +31,8 @@ class Drive(Generic[P]):
             self.flow = Flow(flow.name, tuple(replace(step, after=()) for step in self.flow.steps))
         self.run = run
         self.sent: set[str] = set()
+        self.said: dict[str, Message] = {}
+        """What was said to whoever heard it, as the stream would have it, by step."""
         self.resends = 0
         self.news = asyncio.Event()
         self.began = monotonic()

@@ -107,6 +107,10 @@ class Messenger:
         for stream in self._filters:
             subject = topology.deliver_subject(self._process, stream)
             await self._bus.hear(subject, self._consumer.hear, queue=self._process)
+        if topology.COMMANDS in self._filters:
+            await self._bus.hear(
+                topology.direct_subject(self._process, "*"), self._consumer.hear_directly, queue=self._process
+            )
         for question, answer in self._answers.items():
             await self._bus.hear(
                 topology.question_subject(self._process, question), _answering(answer), queue=self._process

@@ -20,7 +20,7 @@ from shared.contracts.reply import Reply
 from shared.database import DatabaseAway, DatabaseBusy
 from shared.failpoints import failpoint, without
 from shared.messaging import topology
-from shared.messaging.bus import BrokerAway, Bus, Incoming
+from shared.messaging.bus import BrokerAway, Bus, Incoming, Message
 from shared.messaging.drive import Drive
 from shared.messaging.envelope import Envelope, spell_time
 from shared.messaging.journal import Journal, Outcome, Run
@@ -190,12 +190,22 @@ class Orchestrator(Generic[P]):
         attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
         if without("attempt_in_message_id"):
             attempt = "1"
-        subject, body = topology.command_subject(chosen.service, command.name), msgspec.json.encode(command.body)
+        kept = Message(
+            topology.command_subject(chosen.service, command.name),
+            msgspec.json.encode(command.body),
+            envelope.headers(f"{envelope.id}.{attempt}"),
+        )
         try:
-            await self._bus.say(subject, body, envelope.headers(f"{envelope.id}.{attempt}"))
+            if is_cancel or drive.run.attempt > 1 or drive.resends:
+                await self._bus.say(*kept)
+            else:
+                # The first time it need not wait in a stream for somebody who is there: that is half as long a way.
+                drive.said[name] = kept
+                direct = topology.direct_subject(chosen.service, command.name)
+                await self._bus.say(direct, kept.body, kept.headers, reply=envelope.reply_to)
         except BrokerAway as error:
             drive.sent.discard(name)
-            _log.info("command not sent; it will be", subject=subject, cause=str(error))
+            _log.info("command not sent; it will be", subject=kept.subject, cause=str(error))
         else:
             metrics.command_sent(f"{chosen.service}.{command.name}")()
         failpoint(f"{self._process}.after_send.{step}")
@@ -247,8 +257,22 @@ class Orchestrator(Generic[P]):
     async def _hear_reply(self, message: Incoming) -> None:
         saga, _, step = message.subject.split(".", 2)[2].partition(".")
         drive = self._drives.get(UUID(saga))
-        if drive is not None:
+        if drive is None:
+            return
+        if message.is_unheard:
+            await self._let_wait(drive, step)
+        else:
             drive.hear(step, msgspec.json.decode(message.body, type=Reply), clock.now())
+
+    async def _let_wait(self, drive: Drive[P], step: str) -> None:
+        """Nobody of that service is there: in the stream, the command waits until somebody is."""
+        kept = drive.said.pop(step, None)
+        if kept is None:
+            return
+        try:
+            await self._bus.say(*kept)
+        except BrokerAway as error:
+            _log.info("command not sent; it will be", subject=kept.subject, cause=str(error))
 
     async def _hear_done(self, message: Incoming) -> None:
         saga = UUID(message.subject.rpartition(".")[2])

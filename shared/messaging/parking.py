@@ -15,6 +15,7 @@ import msgspec
 from shared.database import Tx
 from shared.ids import new_id
 from shared.messaging.bus import Incoming
+from shared.messaging.topology import kept_subject
 
 PARK = """
 insert into parked_messages (key, subject, headers, body, error, deliveries) values ($1, $2, $3, $4, $5, $6)
@@ -70,9 +71,10 @@ class Settled(Parked, frozen=True, kw_only=True):
 
 
 async def park(tx: Tx, key: str, message: Incoming, error: str) -> None:
-    """Keep the message under its key; parked again, it counts on."""
+    """Keep the message under its key; parked again, it counts on. Delivered again, it comes by its stream."""
+    subject = kept_subject(message.subject)
     headers = {name: _storable(value) for name, value in message.headers.items()}
-    await tx.run(PARK, key, message.subject, headers, message.body, _storable(error), message.deliveries)
+    await tx.run(PARK, key, subject, headers, message.body, _storable(error), message.deliveries)
 
 
 async def parked(tx: Tx, *, before: datetime | None, limit: int) -> list[Parked]:

@@ -2,7 +2,8 @@
 
 Subjects:
 
-- `cmd.<service>.<command>`: commands, in the work-queue stream COMMANDS
+- `now.<service>.<command>`: commands to whoever hears them now, core NATS, to one replica of the service
+- `cmd.<service>.<command>`: commands that wait until they are heard, in the work-queue stream COMMANDS
 - `evt.<org>.<resource>.<event>`: facts, in the stream EVENTS
 - `rep.<replica>.<saga>.<step>`: replies, core NATS, to the replica that asked
 - `saga.done.<saga>`: core NATS, wakes whoever waits for a flow that another replica finished
@@ -11,6 +12,7 @@ Subjects:
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +31,15 @@ PROCESSES: Final = ("gateway", *SERVICES)
 
 def command_subject(service: str, command: str) -> str:
     return f"cmd.{service}.{command}"
+
+
+def direct_subject(service: str, command: str) -> str:
+    return f"now.{service}.{command}"
+
+
+def kept_subject(subject: str) -> str:
+    """Where a message has to be sent for a stream to keep it."""
+    return re.sub(r"^now\.", "cmd.", subject)
 
 
 def event_subject(org: UUID, resource: str, event: str) -> str:
@@ -78,12 +89,15 @@ TRAFFIC: Final[dict[str, Traffic]] = {
             "ask.engagements.close-client",
             "ask.orders.close-client",
         ),
-        hears=("ask.identity.*",),
+        hears=("ask.identity.*", "now.identity.*"),
         consumes=(COMMANDS,),
         keeps=(COMMANDS, EVENTS),
     ),
     "proposals": Traffic(
         says=(
+            "now.identity.ensure-client",
+            "now.engagements.open",
+            "now.orders.place",
             "cmd.identity.ensure-client",
             "cmd.engagements.open",
             "cmd.engagements.cancel",
@@ -100,7 +114,7 @@ TRAFFIC: Final[dict[str, Traffic]] = {
     ),
     "engagements": Traffic(
         says=("evt.*.engagement.*", "evt.*.project.*", "rep.>", "ask.identity.client", "ask.proposals.*"),
-        hears=("ask.engagements.*",),
+        hears=("ask.engagements.*", "now.engagements.*"),
         consumes=(COMMANDS, EVENTS),
         keeps=(COMMANDS, EVENTS),
     ),
@@ -118,7 +132,7 @@ TRAFFIC: Final[dict[str, Traffic]] = {
             "ask.proposals.template",
             "ask.engagements.engagement",
         ),
-        hears=("ask.orders.*",),
+        hears=("ask.orders.*", "now.orders.*"),
         consumes=(COMMANDS, EVENTS),
         keeps=(COMMANDS, EVENTS),
     ),
