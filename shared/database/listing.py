@@ -111,18 +111,22 @@ def pages(
             is_one_value = any(given[name].given.startswith(f"{by.column} = ") for name in names)
             keys = _Keys(by, as_text if is_one_value or field == "id" else by_id, as_text, direction)
             narrowed = rows.format(where=where, sorting=f"{by.column} as sorting")
-            for start, page in _from_each_start(narrowed, keys, free):
+            for start, page, place in _from_each_start(narrowed, keys, free):
                 select = shown.format(rows=page, order=keys.order_of_page)
-                found[names, (field, direction), start] = with_total(counted, select)
+                found[names, (field, direction), start] = with_total(counted, select, place=place)
     return found
 
 
-def with_total(count: str, select: str) -> str:
-    """A page and how many there are in all. An empty page is a row of nulls, which has the count."""
+def with_total(count: str, select: str, *, place: str = "") -> str:
+    """A page and how many there are in all. An empty page is a row of nulls, which has the count.
+
+    `place` is an expression that has to be good, whether or not there is a row to compare with it.
+    """
     return f"""
 select counted.count as {HOW_MANY}, found.*, found.sorting::text as {POSITION} from {_OWN}
 cross join lateral ({_of_own(count)}) as counted
 left join lateral ({_of_own(select)}) as found on true
+{f"where {place} is not null" if place else ""}
 """
 
 
@@ -161,8 +165,8 @@ class _Keys(NamedTuple):
         return f"order by {by} {self.direction}{' nulls last' if self.by.is_nullable else ''}, {tie}"
 
 
-def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start, str]]:
-    """The page from each start.
+def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start, str, str]]:
+    """The page from each start, and what it takes for granted of the place where it starts.
 
     Its arguments are a limit; a limit and an offset; or a limit, a value and an id.
     """
@@ -172,12 +176,12 @@ def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start,
     def page(parts: str) -> str:
         return f"select * from ({parts}) parts {keys.order_of_page} limit ${free}"
 
-    yield Start.FIRST, page(f"{rows} {keys.order} {_MOST}")
+    yield Start.FIRST, page(f"{rows} {keys.order} {_MOST}"), ""
     skipped = f"{rows} {keys.order} limit ${free} offset ${free + 1}"
-    yield Start.OFFSET, f"select * from ({skipped}) parts {keys.order_of_page} {_MOST}"
+    yield Start.OFFSET, f"select * from ({skipped}) parts {keys.order_of_page} {_MOST}", ""
     if by == tie:
         behind = f"{value} is not null and {by.column} {keys.beyond} {row}::{by.type}"
-        yield Start.VALUE, page(f"{rows} and {behind} {keys.order} {_MOST}")
+        yield Start.VALUE, page(f"{rows} and {behind} {keys.order} {_MOST}"), ""
         return
     # In parts, each of which an index finds by its beginning: no row of the page before is looked at again.
     by_id = f"order by {only_tie.column} {_MOST}"
@@ -188,8 +192,8 @@ def _from_each_start(rows: str, keys: _Keys, free: int) -> Iterator[tuple[Start,
     ]
     if by.is_nullable:
         parts.append(f"({rows} and {by.column} is null {by_id})")
-        yield Start.NULL, page(f"{rows} and {by.column} is null and {value} is null and {behind}")
-    yield Start.VALUE, page(" union all ".join(parts))
+        yield Start.NULL, page(f"{rows} and {by.column} is null and {value} is null and {behind}"), ""
+    yield Start.VALUE, page(" union all ".join(parts)), f"{value}::{by.type}"
 
 
 def _of_own(select: str) -> str:

@@ -389,6 +389,28 @@ async def test_an_older_word_about_a_client_or_a_template_is_dropped(
     await until(newest)
 
 
+async def test_while_the_database_is_away_a_command_that_no_stream_has_is_put_off_and_then_done(
+    service: Service, orchestrator: Orchestrator, databases: Databases, dsn: str, staff: Actor
+):
+    command = open_engagement(staff.org_id)
+
+    async def put_off() -> list[str]:
+        told = (await service.call(staff, "GET", "/metrics")).text
+        return [line for line in told.splitlines() if "engagements.open.v1" in line and '"put off"' in line]
+
+    before = await put_off()
+
+    async def has_put_off() -> bool:
+        return await put_off() != before
+
+    async with away(databases, dsn):
+        await orchestrator.say(NAME, "open", command, key=key_of(command), directly=True)
+        await until(has_put_off)
+        assert orchestrator.heard_so_far(key_of(command)) == []
+    (reply,) = await orchestrator.replies(key_of(command))
+    assert msgspec.json.decode(reply, type=Reply).outcome == "done"
+
+
 async def test_while_the_database_is_away_a_command_is_put_off_and_then_done(
     service: Service, orchestrator: Orchestrator, databases: Databases, dsn: str, shared_broker: Broker, staff: Actor
 ):

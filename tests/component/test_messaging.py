@@ -20,7 +20,7 @@ from shared.contracts.engagements import EngagementState
 from shared.contracts.reply import Reply
 from shared.database import Database
 from shared.ids import new_id
-from shared.messaging import outbox, topology
+from shared.messaging import consumer, outbox, topology
 from shared.messaging.outbox import Event
 from shared.messaging.topology import COMMANDS, EVENTS
 from shared.web.actor import Actor
@@ -89,10 +89,11 @@ async def is_marked(database: Database, told: Event) -> bool:
         return await tx.value("select published_at is not null from outbox where id = $1", told.id)
 
 
-async def opens(orchestrator: Orchestrator, staff: Actor, **headers: str) -> Reply:
+async def opens(orchestrator: Orchestrator, staff: Actor, *, traceparent: str = "") -> Reply:
     """A good command, to its end."""
     command = open_engagement(staff.org_id)
-    return await orchestrator.ask(NAME, "open", command, key=f"{command.saga_id}.engagement", **headers)
+    key = f"{command.saga_id}.engagement"
+    return await orchestrator.ask(NAME, "open", command, key=key, traceparent=traceparent)
 
 
 @asynccontextmanager
@@ -210,6 +211,55 @@ POISON = {
     "no source": (None, {"ce_source": ""}),
     "no time": (None, {"ce_time": ""}),
 }
+
+
+async def test_a_command_to_whoever_is_there_is_done_and_in_no_stream(
+    orchestrator: Orchestrator, shared_broker: Broker, staff: Actor
+):
+    command, before = open_engagement(staff.org_id), (await stream(shared_broker, COMMANDS)).state.last_seq
+    key = f"{command.saga_id}.engagement"
+    first = await orchestrator.ask(NAME, "open", command, key=key, directly=True)
+    assert first.outcome == "done"
+    assert (await stream(shared_broker, COMMANDS)).state.last_seq == before
+    # A copy that comes by the stream is a copy.
+    assert await orchestrator.ask(NAME, "open", command, key=key) == first
+
+
+async def test_poison_that_no_stream_has_is_parked_as_if_one_had_it(
+    orchestrator: Orchestrator, silent: Database, staff: Actor
+):
+    key = f"{new_id()}.engagement"
+    assert (await orchestrator.ask(NAME, "open", b"{", key=key, directly=True)).outcome == "parked"
+    parked = await parked_under(silent, key)
+    assert (parked.subject, parked.body, parked.deliveries) == ("cmd.engagements.open", b"{", 1)
+
+
+async def test_what_fails_and_no_stream_has_is_tried_as_often_as_what_one_has(
+    orchestrator: Orchestrator, silent: Database, staff: Actor
+):
+    command = open_engagement(staff.org_id, names=())
+    key = f"{command.saga_id}.engagement"
+    assert (await orchestrator.ask(NAME, "open", command, key=key, directly=True)).outcome == "parked"
+    assert (await parked_under(silent, key)).deliveries == 3
+
+
+async def test_of_too_much_that_no_stream_has_some_is_dropped_and_the_rest_is_done(
+    monkeypatch: pytest.MonkeyPatch, orchestrator: Orchestrator, staff: Actor
+):
+    monkeypatch.setattr(consumer, "MOST_AT_HAND", 3)
+    keys: list[str] = []
+    for _ in range(100):
+        command = open_engagement(staff.org_id)
+        keys.append(f"{command.saga_id}.engagement")
+        await orchestrator.say(NAME, "open", command, key=keys[-1], directly=True)
+    assert (await opens(orchestrator, staff)).outcome == "done"  # what a stream has is never too much
+
+    async def is_quiet() -> bool:
+        done = sum(bool(orchestrator.heard_so_far(key)) for key in keys)
+        return done >= 3 and len(orchestrator.events(staff.org_id)) == 3 + 3 * done
+
+    await until(is_quiet)
+    assert not all(orchestrator.heard_so_far(key) for key in keys)
 
 
 @pytest.mark.parametrize("kind", POISON)
@@ -396,6 +446,8 @@ async def test_while_the_broker_is_away_reads_go_on_and_events_wait(
     [
         ("conversations", "cmd.orders.place"),
         ("orders", "cmd.engagements.open"),
+        ("conversations", "now.orders.place"),
+        ("orders", "now.engagements.open"),
         ("engagements", "evt.any.client.changed"),
         ("proposals", "evt.any.client.changed"),
         ("gateway", "cmd.orders.place"),

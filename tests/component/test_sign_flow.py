@@ -154,6 +154,36 @@ async def test_wait_0_returns_at_once_and_the_report_tells_the_rest(service: Ser
     assert next(step for step in report["steps"] if step["name"] == "order")["attempts"] > 1
 
 
+async def test_a_command_goes_to_whoever_is_there_and_into_the_stream_where_nobody_is(
+    service: Service, shared_broker: Broker
+):
+    staff = actors.admin()
+    await knows(service, shared_broker, staff.org_id)
+    for are_there, by in ((True, "now"), (False, "cmd")):
+        async with played(shared_broker, are_there=are_there) as neighbours:
+            answer = await sign(service, staff, await sent_proposal(service, staff))
+            assert answer.status_code == 200, answer.text
+            assert sorted(neighbours.subjects) == [f"{by}.engagements.open", f"{by}.orders.place"]
+            report = (await service.call(staff, "GET", f"/api/proposals/{answer.json()['proposal']['id']}/sign")).json()
+            assert [step["attempts"] for step in report["steps"]] == [1, 1]
+
+
+async def test_what_was_not_answered_goes_into_the_stream(service: Service, neighbours: Neighbours):
+    staff = actors.admin()
+    neighbours.answers["identity.ensure-client"] = is_silent
+    accepted = await sign(service, staff, await sent_proposal(service, staff), prefer="wait=0")
+    await neighbours.hears("identity.ensure-client", times=3)
+    first, *again = neighbours.subjects
+    assert first == "now.identity.ensure-client"
+    assert set(again) == {"cmd.identity.ensure-client"}
+    neighbours.answers["identity.ensure-client"] = ensures
+
+    async def is_completed() -> bool:
+        return (await service.call(staff, "GET", accepted.headers["location"])).json()["status"] == "completed"
+
+    await until(is_completed)
+
+
 async def test_what_is_not_answered_is_sent_again_under_another_message_id(service: Service, neighbours: Neighbours):
     staff = actors.admin()
     neighbours.answers["engagements.open"] = is_silent

@@ -37,8 +37,17 @@ class Orchestrator:
         self._events: list[Msg] = []
         self._news = asyncio.Condition()
 
-    async def say(self, service: str, command: str, body: msgspec.Struct | bytes, *, key: str, **headers: str) -> None:
-        """Say it once. `headers` replace those that it would have; an empty one is left out."""
+    async def say(
+        self,
+        service: str,
+        command: str,
+        body: msgspec.Struct | bytes,
+        *,
+        key: str,
+        directly: bool = False,
+        **headers: str,
+    ) -> None:
+        """Say it once, into the stream or `directly`. `headers` replace its own; an empty one is left out."""
         envelope = Envelope(
             id=key,
             type=f"{service}.{command}.v1",
@@ -48,11 +57,12 @@ class Orchestrator:
             reply_to=f"rep.{REPLICA}.{key}",
         ).headers(str(new_id()))
         told = envelope | {name.replace("_", "-"): value for name, value in headers.items()}
-        await self._connection.jetstream().publish(
-            topology.command_subject(service, command),
-            body if isinstance(body, bytes) else msgspec.json.encode(body),
-            headers={name: value for name, value in told.items() if value},
-        )
+        told = {name: value for name, value in told.items() if value}
+        data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        if directly:
+            await self._connection.publish(topology.direct_subject(service, command), data, headers=told)
+        else:
+            await self._connection.jetstream().publish(topology.command_subject(service, command), data, headers=told)
 
     async def replies(self, key: str, times: int = 1) -> list[bytes]:
         """The replies under the key, once so many have come, as they were sent."""
@@ -63,10 +73,19 @@ class Orchestrator:
     def heard_so_far(self, key: str) -> list[bytes]:
         return self._replies[key]
 
-    async def ask(self, service: str, command: str, body: msgspec.Struct | bytes, *, key: str, **headers: str) -> Reply:
+    async def ask(
+        self,
+        service: str,
+        command: str,
+        body: msgspec.Struct | bytes,
+        *,
+        key: str,
+        directly: bool = False,
+        **headers: str,
+    ) -> Reply:
         """Say it, and wait for one more reply than there was."""
         before = len(self._replies[key])
-        await self.say(service, command, body, key=key, **headers)
+        await self.say(service, command, body, key=key, directly=directly, **headers)
         return msgspec.json.decode((await self.replies(key, before + 1))[before], type=Reply)
 
     async def tell(self, subject: str, type: str, body: msgspec.Struct, *, id: UUID | None = None) -> None:

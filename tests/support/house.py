@@ -19,7 +19,7 @@ from deploy.proof.violations import Violation
 from shared import failpoints
 from shared.database import Database
 from shared.messaging.envelope import MESSAGE_ID
-from shared.messaging.topology import SERVICES
+from shared.messaging.topology import SERVICES, kept_subject
 from shared.web.actor import Actor
 from tests.component.identity.people import found
 from tests.support.builders import sent_proposal
@@ -112,7 +112,7 @@ class House:
         headers = dict(message.headers or {})
         connection = await nats.connect(self.broker.operator)
         copy = headers | {MESSAGE_ID: f"{headers[MESSAGE_ID]}.copy"}
-        await connection.jetstream().publish(message.subject, message.data, headers=copy)
+        await connection.jetstream().publish(kept_subject(message.subject), message.data, headers=copy)
         await connection.close()
 
     async def quiet(self) -> None:
@@ -156,7 +156,8 @@ async def standing(databases: Databases, broker: Broker, points: Path) -> AsyncI
         async def note(message: Msg) -> None:
             house.commands.append(message)
 
-        await connection.subscribe("cmd.>", cb=note)
+        for subject in ("now.>", "cmd.>"):
+            await connection.subscribe(subject, cb=note)
         try:
             for name in SERVICES:
                 await house.start(name)

@@ -61,6 +61,7 @@ class Neighbours:
     def __init__(self, connection: Client) -> None:
         self._connection = connection
         self.heard: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.subjects: list[str] = []
         self.answers: dict[str, Answer] = {
             "identity.ensure-client": ensures,
             "engagements.open": opens,
@@ -82,13 +83,14 @@ class Neighbours:
             await self._news.wait_for(lambda: len(self.commands(name)) >= times)
 
     async def hear(self, message: Msg) -> None:
-        name = message.subject.removeprefix("cmd.")
+        name = message.subject.partition(".")[2]
         body, headers = msgspec.json.decode(message.data), dict(message.headers or {})
         reply = self.answers[name](body)
         if reply is not None:
             await self.answer(headers, reply)
         async with self._news:
             self.heard.append((name, body, headers))
+            self.subjects.append(message.subject)
             self._news.notify_all()
 
     async def answer(self, headers: dict[str, str], reply: Reply) -> None:
@@ -96,11 +98,12 @@ class Neighbours:
 
 
 @asynccontextmanager
-async def played(broker: Broker):
-    """Neighbours that hear every command, until the block is left."""
+async def played(broker: Broker, *, are_there: bool = True):
+    """Neighbours that hear every command, until the block is left; only what a stream has, unless they `are_there`."""
     connection = await nats.connect(broker.operator)
     neighbours = Neighbours(connection)
-    await connection.subscribe("cmd.>", cb=neighbours.hear)
+    for subject in ("now.>", "cmd.>") if are_there else ("cmd.>",):
+        await connection.subscribe(subject, cb=neighbours.hear)
     await connection.flush()
     await connection.flush()  # the first PING may pass a SUB that is still waiting to be written
     try:

@@ -53,8 +53,8 @@ def test_nobody_may_say_or_hear_everything(process: str):
 
 def test_only_the_proposal_service_says_commands():
     for process in PROCESSES:
-        says = may(permissions(process).publish, topology.command_subject("orders", "place"))
-        assert says == (process == "proposals")
+        for subject in (topology.command_subject("orders", "place"), topology.direct_subject("orders", "place")):
+            assert may(permissions(process).publish, subject) == (process == "proposals")
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -83,6 +83,14 @@ def test_participants_hear_their_commands_and_may_reply_to_any_replica(service: 
     assert topology.COMMANDS in TRAFFIC[service].consumes
     assert may(permissions(service).publish, topology.reply_subject("replica", new_id(), "order"))
     assert not may(permissions(service).subscribe, topology.reply_subject("replica", new_id(), "order"))
+    for other in SERVICES:
+        assert may(permissions(service).subscribe, topology.direct_subject(other, "place")) == (other == service)
+
+
+def test_what_no_stream_has_had_can_be_sent_to_one():
+    direct, kept = topology.direct_subject("orders", "place"), topology.command_subject("orders", "place")
+    assert topology.kept_subject(direct) == topology.kept_subject(kept) == kept
+    assert topology.kept_subject("evt.now.order.placed") == "evt.now.order.placed"
 
 
 @pytest.mark.parametrize("service", SERVICES)

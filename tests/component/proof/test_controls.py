@@ -64,10 +64,14 @@ async def commands_come_again(house: House, _: Databases) -> None:
 
 
 async def the_orchestrator_loses_the_replies(house: House, _: Databases) -> None:
+    """Those to what was said directly, and then those to the first copies that a stream has had."""
     staff = await house.agency()
-    failpoints.set_trap(house.failpoints, "proposals.before_t3", "raise")
     proposal = await house.sent(staff, an_email())
-    await house.sign(staff, proposal, wait_seconds=0)
+    for lose in (house.sign(staff, proposal, wait_seconds=0), asyncio.sleep(0)):
+        before = failpoints.hits(house.failpoints, "proposals.before_t3")
+        failpoints.set_trap(house.failpoints, "proposals.before_t3", "raise")
+        await lose
+        await until(lambda before=before: failpoints.hits(house.failpoints, "proposals.before_t3") > before)
     await house.ends(staff, proposal)
 
 
