@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.credentials import Credentials
 from shared.contracts.identity import CredentialRevoked
-from shared.messaging.bus import Bus, Incoming
+from shared.messaging.bus import Bus
+from shared.messaging.incoming import Incoming
 from shared.telemetry import log
 
 SUBJECT: Final = "evt.*.credential.revoked"

@@ -20,9 +20,10 @@ from shared.contracts.reply import Reply
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.failpoints import failpoint, without
 from shared.ids import new_id
-from shared.messaging.bus import Bus, Incoming
+from shared.messaging.bus import Bus
 from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
 from shared.messaging.gathering import Gathering, KeepAll
+from shared.messaging.incoming import Incoming
 from shared.messaging.parking import park
 from shared.metrics import message_noted
 from shared.telemetry import log

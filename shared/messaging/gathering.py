@@ -1,17 +1,20 @@
-"""Facts that come at the same time are kept together: one transaction, and one wait for the disk, for many of them.
+"""Facts that come at about the same time are kept together: one transaction, and one wait for the disk, for many.
 
-Nothing waits for others to come: the first of a group is kept at once, and those that arrive until it is on the disk
-are kept by the next transaction.
+What belongs together, as the projects of one signature do, is told fact by fact, so the first of a group waits
+LINGER_SECONDS for the others; those that arrive while a transaction is under way are kept by the next. Nobody waits
+for these facts: what needs one that is not here yet asks its owner.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from shared.database import Database, Tx
+
+LINGER_SECONDS: Final = 0.01
 
 KeepAll = Callable[[Tx, UUID, Sequence[Any]], Awaitable[None]]
 """Keeps facts of one organisation, in one statement that is a transaction by itself; none twice in one call."""
@@ -61,8 +64,9 @@ class Gathering:
     async def _keep_waiting(self, group: _Group) -> None:
         """Until nobody waits. Those who do are told, whatever happens."""
         keep_all, org = group
-        while together := self._waiting[group]:
-            self._waiting[group] = []
+        while self._waiting[group]:
+            await asyncio.sleep(LINGER_SECONDS)
+            together, self._waiting[group] = self._waiting[group], []
             facts = [fact for fact, _ in together]
             try:
                 async with self._database.single() as tx:

@@ -20,9 +20,10 @@ from shared.contracts.reply import Reply
 from shared.database import DatabaseAway, DatabaseBusy
 from shared.failpoints import failpoint, without
 from shared.messaging import topology
-from shared.messaging.bus import BrokerAway, Bus, Incoming, Message
+from shared.messaging.bus import BrokerAway, Bus, Message
 from shared.messaging.drive import Drive
 from shared.messaging.envelope import Envelope, spell_time
+from shared.messaging.incoming import Incoming
 from shared.messaging.journal import Journal, Outcome, Run
 from shared.messaging.saga import (
     CANCEL_SUFFIX,
@@ -199,16 +200,18 @@ class Orchestrator(Generic[P]):
             if is_cancel or drive.run.attempt > 1 or drive.resends:
                 await self._bus.say(*kept)
             else:
-                # The first time it need not wait in a stream for somebody who is there: that is half as long a way.
                 drive.said[name] = kept
-                direct = topology.direct_subject(chosen.service, command.name)
-                await self._bus.say(direct, kept.body, kept.headers, reply=envelope.reply_to)
+                await self._say_directly(kept, topology.direct_subject(chosen.service, command.name), envelope)
         except BrokerAway as error:
             drive.sent.discard(name)
             _log.info("command not sent; it will be", subject=kept.subject, cause=str(error))
         else:
             metrics.command_sent(f"{chosen.service}.{command.name}")()
         failpoint(f"{self._process}.after_send.{step}")
+
+    async def _say_directly(self, kept: Message, subject: str, envelope: Envelope) -> None:
+        """A first command need not wait in a stream for somebody who is there: that is half as long a way."""
+        await self._bus.say(subject, kept.body, kept.headers, reply=envelope.reply_to)
 
     def _envelope(self, drive: Drive[P], name: str, command: str) -> Envelope:
         return Envelope(

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.database import Tx
 from shared.ids import new_id
-from shared.messaging.bus import Incoming
+from shared.messaging.incoming import Incoming
 from shared.messaging.topology import kept_subject
 
 PARK = """
