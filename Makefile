@@ -35,7 +35,7 @@ check: install ## Format, lint, types, walls
 	$(BIN)/lint-imports
 
 test: install ## Run every test, on real PostgreSQL and NATS, TEST_JOBS files side by side
-	$(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: install $(BENCH_VENV)/installed ## Measure us beside our peers (half an hour; BENCH_ARGS=--quick to try)
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)

@@ -12,7 +12,7 @@ from tests.support.contract import Stage, staged
 from tests.support.installation import Installation, installed
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
     """A running `serx up`."""
     async with installed(tmp_path_factory.mktemp("installation")) as running:
