@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 DATA_DIR ?= .serx
 PORT ?= 8000
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
+# A process starts faster from compiled modules, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
