@@ -37,7 +37,7 @@ select {COLUMNS} from sagas where id = $1 for update
 """
 MAKE_DUE = """
 update sagas set replies = $3, marks = $4, is_parked = false, due_at = now()
-where org_id = $1 and id = $2 and status in ('running', 'compensating')
+where org_id = $1 and id = $2 and status || '' in ('running', 'compensating')
 """
 NOTE = """
 insert into saga_interventions (id, org_id, saga_id, action, step, actor, reason, at)

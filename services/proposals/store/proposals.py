@@ -44,12 +44,14 @@ ITEMS = """
 select id, name, description, price, service_id, created_at from proposal_items
 where org_id = $1 and proposal_id = $2 order by position
 """
+# Here and below only the key leads to the row: a status is compared so that no index on it serves, which would read all
+# of that status where the statistics have not heard of them yet.
 # The old items go only with a Draft that was really changed; the new ones come only after that (see save_draft).
 SAVE_DRAFT = """
 with changed as (
   update proposals set version = $3, client_email = $4, client_name_f = $5, client_name_l = $6, client_company = $7,
     currency = $8, notes = $9, total = $10, valid_until = $11, updated_at = $12
-  where org_id = $1 and id = $2 and version = $3 - 1 and status = 0 and deleted_at is null
+  where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 0 and deleted_at is null
   returning org_id, id
 ), gone as (
   delete from proposal_items i using changed
@@ -59,12 +61,12 @@ select true from changed
 """
 SAVE_SENT = """
 update proposals set version = $3, status = 1, sent_at = $4, updated_at = $4
-where org_id = $1 and id = $2 and version = $3 - 1 and status = 0 and deleted_at is null
+where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 0 and deleted_at is null
 returning true
 """
 SAVE_REJECTED = """
 update proposals set version = $3, status = 3, rejected_at = $4, rejection_reason = $5, updated_at = $4
-where org_id = $1 and id = $2 and version = $3 - 1 and status = 1 and deleted_at is null
+where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 1 and deleted_at is null
 returning true
 """
 DELETE = """

@@ -29,7 +29,7 @@ returning sagas.id, plan, status, replies, marks, attempt, traceparent
 RECORD = f"""
 update sagas set replies = {KNOWN_REPLIES}, marks = {KNOWN_MARKS}, is_parked = $5,
   due_at = now() + make_interval(secs => least(2.0, 0.05 * power(2, least(attempt, 10))))
-where org_id = $1 and id = $2 and status = $6
+where org_id = $1 and id = $2 and status || '' = $6
 """
 OUTCOME = """
 select status, result, cause from sagas where id = $1 and status in ('completed', 'rejected')

@@ -1,7 +1,8 @@
 """The sign flow's four writes: T1, T_c, T3, T_u; one statement each, every part fed by the RETURNING before it.
 
 T1 and T3 are stored functions (see the migrations): one round trip each, committed when they return. A CTE whose
-second half matches nothing commits its first half: so each tests the proposal *and* the saga in its first.
+second half matches nothing commits its first half: so each tests the proposal *and* the saga in its first. Only the key
+leads to the row: a status is compared so that no index on it serves (see the migrations).
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ from shared.web.idempotency import Key
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
+select begin_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
 """
 COMPLETE = """
-select complete_signing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+select complete_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 COMPENSATE = f"""
 update sagas set status = 'compensating', cause = $5, replies = {KNOWN_REPLIES}, marks = {KNOWN_MARKS},
   attempt = attempt + 1, is_parked = false, due_at = now() + make_interval(secs => $6)
-where org_id = $1 and id = $2 and status = 'running' returning true
+where org_id = $1 and id = $2 and status || '' = 'running' returning true
 """
 REJECT = """
 with finished as (
   update sagas set status = 'rejected', replies = $3, marks = $4, finished_at = $5
-  where org_id = $1 and id = $2 and status = 'compensating' and exists (
-    select from proposals p where p.org_id = $1 and p.id = sagas.proposal_id and p.status = 4 and p.saga_id = sagas.id)
+  where org_id = $1 and id = $2 and status || '' = 'compensating' and exists (
+    select from proposals p
+    where p.org_id = $1 and p.id = sagas.proposal_id and p.status + 0 = 4 and p.saga_id = sagas.id)
   returning proposal_id, cause
 ), reopened as (
   update proposals p set status = 1, saga_id = null, refusal = finished.cause, updated_at = $5, version = p.version + 1
