@@ -8,9 +8,15 @@ from html import escape
 
 import msgspec
 
-WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 64, 200, 44, 52
-COLOURS = ("#0b6e4f", "#c2410c", "#475569", "#7c3aed", "#0369a1", "#b45309", "#be185d", "#4d7c0f", "#0f766e", "#6b21a8")
+HEIGHT = 436
+LEFT, RIGHT, TOP, BOTTOM = 64, 560, 64, 52
+"""The axes' place; what is right of it is the lines' names."""
+COLOURS = (
+    *("#0b6e4f", "#c2410c", "#475569", "#7c3aed", "#0369a1", "#b45309", "#be185d", "#4d7c0f", "#0f766e", "#6b21a8"),
+    *("#1f2937", "#a16207"),
+)
+LETTER = 7.5
+"""How wide a letter of a name is, at most on average."""
 LABEL_GAP = 15
 _TEXT = 'font-family="system-ui, sans-serif" font-size="12" fill="#1f2937"'
 
@@ -38,10 +44,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw(title: str, x: Axis, y: Axis, lines: Sequence[Line]) -> str:
     """The picture, as SVG."""
+    width = RIGHT + 20 + math.ceil(LETTER * max(len(line.name) for line in lines))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        f'<rect width="{width}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="24" {_TEXT} font-weight="600">{escape(title)}</text>',
         *_grid(x, y),
         *(_path(line, x, y, COLOURS[number % len(COLOURS)]) for number, line in enumerate(lines)),
@@ -67,19 +74,19 @@ def linear_ticks(greatest: float) -> tuple[float, ...]:
 
 
 def _grid(x: Axis, y: Axis) -> list[str]:
-    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    bottom = HEIGHT - BOTTOM
     parts = []
     for tick in y.ticks:
         at = _y(y, tick)
-        parts.append(f'<line x1="{LEFT}" y1="{at:.1f}" x2="{right}" y2="{at:.1f}" stroke="#e5e7eb"/>')
+        parts.append(f'<line x1="{LEFT}" y1="{at:.1f}" x2="{RIGHT}" y2="{at:.1f}" stroke="#e5e7eb"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" {_TEXT} text-anchor="end">{_number(tick)}</text>')
     for tick in x.ticks:
         at = _x(x, tick)
         parts.append(f'<line x1="{at:.1f}" y1="{bottom}" x2="{at:.1f}" y2="{bottom + 5}" stroke="#6b7280"/>')
         parts.append(f'<text x="{at:.1f}" y="{bottom + 19}" {_TEXT} text-anchor="middle">{_number(tick)}</text>')
-    middle = (LEFT + right) / 2
+    middle = (LEFT + RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 12}" {_TEXT} text-anchor="middle">{escape(x.title)}</text>')
-    parts.append(f'<text x="{LEFT - 44}" y="{TOP - 4}" {_TEXT} fill-opacity="0.7">{escape(y.title)}</text>')
+    parts.append(f'<text x="{LEFT - 44}" y="{TOP - 18}" {_TEXT} fill-opacity="0.7">{escape(y.title)}</text>')
     return parts
 
 
@@ -102,7 +109,7 @@ def _names(lines: Sequence[Line], y: Axis) -> list[str]:
         free_from = max(at, free_from)
         colour = COLOURS[number % len(COLOURS)]
         parts.append(
-            f'<text x="{WIDTH - RIGHT + 10}" y="{free_from + 4:.1f}" {_TEXT.replace("#1f2937", colour)}'
+            f'<text x="{RIGHT + 10}" y="{free_from + 4:.1f}" {_TEXT.replace("#1f2937", colour)}'
             f' font-weight="600">{escape(lines[number].name)}</text>'
         )
         free_from += LABEL_GAP
@@ -110,7 +117,7 @@ def _names(lines: Sequence[Line], y: Axis) -> list[str]:
 
 
 def _x(axis: Axis, value: float) -> float:
-    return LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT)
+    return LEFT + axis.place(value) * (RIGHT - LEFT)
 
 
 def _y(axis: Axis, value: float) -> float:

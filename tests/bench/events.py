@@ -49,7 +49,9 @@ async def listen(
                     concurrency=concurrency,
                     repeat=repeat,
                     events=len(took),
-                    quantiles_ms=tuple(took[min(len(took) - 1, len(took) * percent // 100)] for percent in range(101)),
+                    quantiles_ms=tuple(
+                        round(took[min(len(took) - 1, len(took) * percent // 100)], 3) for percent in range(101)
+                    ),
                 )
 
 

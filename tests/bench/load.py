@@ -161,4 +161,4 @@ def fetch(calls: Calls) -> bytes:
 
 def _quantiles_ms(took: list[float]) -> tuple[float, ...]:
     """The nearest-rank quantiles of sorted times in seconds."""
-    return tuple(took[min(len(took) - 1, len(took) * percent // 100)] * 1000 for percent in range(101))
+    return tuple(round(took[min(len(took) - 1, len(took) * percent // 100)] * 1000, 3) for percent in range(101))

@@ -97,7 +97,7 @@ def test_a_line_goes_from_corner_to_corner_of_its_axes():
     axis = Axis(title="", ticks=(1, 10, 100), is_log=True)
     drawn = draw("A line", axis, axis, [Line(name="all of it", points=((1, 1), (10, 10), (100, 100)))])
     line = next(e for e in ET.fromstring(drawn).iter() if e.tag.endswith("polyline"))
-    assert line.attrib["points"] == "64.0,368.0 312.0,206.0 560.0,44.0"
+    assert line.attrib["points"] == "64.0,384.0 312.0,224.0 560.0,64.0"
 
 
 def test_ticks_hold_all_values():
