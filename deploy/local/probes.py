@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 
 from deploy.local.ports import HOST
+from shared.database.errors import LINK_ERRORS
 
 TIMEOUT_SECONDS = 2.0
 
@@ -34,7 +35,7 @@ async def postgres_ready(dsn: str) -> bool:
     """Whether PostgreSQL takes logins; during crash recovery it listens and refuses."""
     try:
         connection = await asyncpg.connect(dsn, timeout=TIMEOUT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except LINK_ERRORS:
         return False
     await connection.close()
     return True

@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from deploy.proof.lists import Miscount, miscounts
+from shared.database.errors import LINK_ERRORS
 from shared.messaging import topology
 from shared.messaging.topology import SERVICES
 
@@ -72,7 +73,7 @@ COPIES = {
 """A copy, and whose it is."""
 _COMMANDED = tuple(name for name, traffic in topology.TRAFFIC.items() if topology.COMMANDS in traffic.consumes)
 AWAY = (
-    *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+    *LINK_ERRORS,
     *(nats.errors.Error, nats.js.errors.Error),
 )
 """What looking at servers raises while they are being started again."""

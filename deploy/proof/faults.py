@@ -19,6 +19,7 @@ from deploy.proof.connections import WEATHER_SECONDS
 from deploy.proof.disks import Disk
 from deploy.proof.stack import REPLICAS, SECOND, Stack
 from deploy.provisioning import database_name
+from shared.database.errors import LINK_ERRORS
 from shared.failpoints import set_clock_error
 from shared.messaging.topology import SERVICES
 
@@ -43,7 +44,7 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pi
 Make = Callable[[Stack, random.Random], Coroutine[Any, Any, str]]
 """Makes a fault, and says where: of which process, database or connection."""
 NO_BACKEND = "no backend: the database was away"
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = LINK_ERRORS
 
 
 class Fault(msgspec.Struct, frozen=True):

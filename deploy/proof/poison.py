@@ -16,6 +16,7 @@ import nats.js.errors
 from deploy.proof.stack import Stack
 from shared import clock
 from shared.contracts.identity import ClientState
+from shared.database.errors import LINK_ERRORS
 from shared.ids import OrgId, new_id
 from shared.messaging.envelope import Envelope, spell_time
 
@@ -119,7 +120,7 @@ async def _is_parked(dsns: Mapping[str, str], poison: Poison) -> bool:
                 is_parked = await link.fetchval(PARKED, poison.key)
             finally:
                 await link.close(timeout=1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except LINK_ERRORS:
             return False
         if not is_parked:
             return False

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
+from shared.database.errors import LINK_ERRORS
+
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 else:  # generic in the stubs only
@@ -98,5 +100,5 @@ class Connections:
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except LINK_ERRORS:
         connection.terminate()

@@ -28,6 +28,14 @@ class UniqueViolated(Exception):
         self.constraint = constraint
 
 
+LINK_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state …": the server went away while asyncpg was busy with it
+)
+"""What a connection of one's own raises, to a database that goes away or is being started."""
 _AWAY = (
     OSError,
     TimeoutError,
