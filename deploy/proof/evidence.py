@@ -72,10 +72,7 @@ COPIES = {
 }
 """A copy, and whose it is."""
 _COMMANDED = tuple(name for name, traffic in topology.TRAFFIC.items() if topology.COMMANDS in traffic.consumes)
-AWAY = (
-    *LINK_ERRORS,
-    *(nats.errors.Error, nats.js.errors.Error),
-)
+AWAY = (*LINK_ERRORS, nats.errors.Error, nats.js.errors.Error)
 """What looking at servers raises while they are being started again."""
 
 T = TypeVar("T")

@@ -44,7 +44,6 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pi
 Make = Callable[[Stack, random.Random], Coroutine[Any, Any, str]]
 """Makes a fault, and says where: of which process, database or connection."""
 NO_BACKEND = "no backend: the database was away"
-AWAY = LINK_ERRORS
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -130,7 +129,7 @@ async def terminate_backends(stack: Stack, chance: random.Random) -> str:
             await admin.execute(TERMINATE.replace("$1", f"'{database}'"))
         finally:
             await admin.close(timeout=1)
-    except AWAY as error:
+    except LINK_ERRORS as error:
         return f"{database}, in vain: {type(error).__name__}"
     return database
 
@@ -138,7 +137,7 @@ async def terminate_backends(stack: Stack, chance: random.Random) -> str:
 async def let_nobody_in(stack: Stack, chance: random.Random) -> str:
     """One service's database takes no new connections, and ends those that it has: a pool that is exhausted."""
     name = database_name(chance.choice(SERVICES))
-    with suppress(*AWAY):
+    with suppress(*LINK_ERRORS):
         admin = await stack.admin()
         try:
             await admin.execute(f"alter database {name} connection limit 0")
@@ -170,7 +169,7 @@ async def exhaust_pools(stack: Stack, chance: random.Random) -> str:
             await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
         finally:
             await somebody.close(timeout=1)
-    except AWAY as error:
+    except LINK_ERRORS as error:
         return f"{database_name(service)}, cut short: {type(error).__name__}"
     return database_name(service)
 
@@ -184,7 +183,7 @@ async def fill_database_disk(stack: Stack, chance: random.Random) -> str:
     """Tables cannot grow; mostly the log cannot either, on which PostgreSQL ends and recovers."""
     rounds = chance.randrange(SEGMENTS)
     filled = asyncio.create_task(_full(stack.database_disk, chance))
-    with suppress(*AWAY):
+    with suppress(*LINK_ERRORS):
         admin = await stack.admin()
         try:
             for _ in range(rounds):
@@ -241,7 +240,7 @@ async def _full(disk: Disk, chance: random.Random) -> None:
 
 async def _backends(stack: Stack) -> list[tuple[int, str]]:
     """Of each its process, and the database that it is of."""
-    with suppress(*AWAY):
+    with suppress(*LINK_ERRORS):
         admin = await stack.admin()
         try:
             return [(row["pid"], row["datname"]) for row in await admin.fetch(BACKENDS)]
@@ -256,7 +255,7 @@ async def _let_in_again(stack: Stack, name: str) -> None:
             admin = await stack.admin()
             await admin.execute(f"alter database {name} connection limit -1")
             await admin.close(timeout=1)
-        except AWAY:
+        except LINK_ERRORS:
             await asyncio.sleep(0.1)
         else:
             return

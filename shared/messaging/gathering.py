@@ -64,9 +64,9 @@ class Gathering:
     async def _keep_waiting(self, group: _Group) -> None:
         """Until nobody waits. Those who do are told, whatever happens."""
         keep_all, org = group
-        while self._waiting[group]:
-            await asyncio.sleep(LINGER_SECONDS)
-            together, self._waiting[group] = self._waiting[group], []
+        await asyncio.sleep(LINGER_SECONDS)
+        while together := self._waiting[group]:
+            self._waiting[group] = []
             facts = [fact for fact, _ in together]
             try:
                 async with self._database.single() as tx:

@@ -21,6 +21,7 @@ from shared.messaging.topology import EVENTS
 from tests.bench import ours
 from tests.bench.compare import measure
 from tests.bench.contender import Contender
+from tests.bench.load import quantiles
 from tests.bench.results import Told
 from tests.support.installation import Installation
 from tests.support.servers import until
@@ -44,14 +45,12 @@ async def listen(
                 heard.clear()
                 await measure(contender, "sign", concurrency, repeat, seconds, folder)
                 await _quiet(heard)
-                took = sorted(await _took_ms(installation, heard))
+                took = await _took_ms(installation, heard)
                 yield Told(
                     concurrency=concurrency,
                     repeat=repeat,
                     events=len(took),
-                    quantiles_ms=tuple(
-                        round(took[min(len(took) - 1, len(took) * percent // 100)], 3) for percent in range(101)
-                    ),
+                    quantiles_ms=quantiles(took),
                 )
 
 

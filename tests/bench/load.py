@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,7 +71,7 @@ def one_at_a_time(calls: Calls, *, seconds: float) -> Outcome:
         return Outcome(
             requests=len(took),
             seconds=time.perf_counter() - began,
-            quantiles_ms=_quantiles_ms(sorted(took)),
+            quantiles_ms=quantiles([seconds * 1000 for seconds in took]),
             generator_cpu_seconds=time.thread_time() - own,
         )
 
@@ -159,6 +159,7 @@ def fetch(calls: Calls) -> bytes:
         return _exchange(connection, next(_requests(calls)))
 
 
-def _quantiles_ms(took: list[float]) -> tuple[float, ...]:
-    """The nearest-rank quantiles of sorted times in seconds."""
-    return tuple(round(took[min(len(took) - 1, len(took) * percent // 100)] * 1000, 3) for percent in range(101))
+def quantiles(values: Sequence[float]) -> tuple[float, ...]:
+    """The nearest-rank quantiles at 0, 1, … 100 percent, to three decimals."""
+    rising = sorted(values)
+    return tuple(round(rising[min(len(rising) - 1, len(rising) * percent // 100)], 3) for percent in range(101))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest_asyncio
 
 from services.proposals.store import interventions, proposals, sagas, signing
 from shared.ids import new_id
 from tests.bench.seeding import seed_sent, write_history
 from tests.support.databases import Databases
+from tests.support.plans import plan_of, root
 
 SIGNED, SENT = 1000, 10_000
 """All are Signed when PostgreSQL looks at them; then so many are sent."""
@@ -28,7 +29,6 @@ select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', null,
 COMPLETE = """
 select complete_signing_by_key($1, $2, '{}', '{}', '{}', now(), now(), 4, $3, $3, $3, 'evt', 'type', '{}', '')
 """
-HOW_MANY = "select cardinality(parameter_types) from pg_prepared_statements where name = 'looked_at'"
 STATEMENTS = {
     "save a draft": proposals.SAVE_DRAFT,
     "send": proposals.SAVE_SENT,
@@ -62,7 +62,7 @@ async def stale(databases: Databases) -> AsyncIterator[Stale]:
 
 async def blocks(connection: asyncpg.Connection, call: str, *arguments: Any) -> int:
     told = await connection.fetchval(f"explain (analyze, buffers, format json) {call}", *arguments)
-    plan = (msgspec.json.decode(told) if isinstance(told, str) else told)[0]["Plan"]
+    plan = root(told)
     assert plan["Actual Rows"] == 1
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
@@ -96,11 +96,7 @@ async def test_only_its_key_leads_to_what_is_changed(stale: Stale):
     await connection.execute("set plan_cache_mode = force_generic_plan")
     found: dict[str, list[str]] = {}
     for name, sql in STATEMENTS.items():
-        await connection.execute(f"prepare looked_at as {sql}")
-        count = await connection.fetchval(HOW_MANY)
-        told = await connection.fetchval(f"explain (format json) execute looked_at({', '.join(['null'] * count)})")
-        await connection.execute("deallocate looked_at")
-        plan = (msgspec.json.decode(told) if isinstance(told, str) else told)[0]["Plan"]
-        found[name] = list(indexes(plan))
+        parameters = max(int(number) for number in re.findall(r"\$(\d+)", sql))
+        found[name] = list(indexes(await plan_of(connection, sql, ("null",) * parameters)))
     assert all(found.values())
     assert {name: read for name, read in found.items() if not all(index.endswith("_pkey") for index in read)} == {}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 
 from services.conversations.store import conversations, messages
@@ -18,6 +17,7 @@ from shared.database.listing import Choice, Pages
 from shared.database.windows import Order, Start
 from tests.support.crowds import crowd
 from tests.support.databases import Databases
+from tests.support.plans import plan_of
 
 ORG = "'00000000-0000-7000-8000-000000000007'"
 ID = "'00000000-0000-7000-8000-0000000000cf'"
@@ -115,15 +115,6 @@ def faults(plan: dict[str, Any]) -> Iterator[str]:
         yield f"reads all of {plan['Index Name']}"
     for inner in plan.get("Plans", []):
         yield from faults(inner)
-
-
-async def plan_of(connection: asyncpg.Connection, sql: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    await connection.execute(f"prepare looked_at as {sql}")
-    try:
-        told = await connection.fetchval(f"explain (format json) execute looked_at({', '.join(arguments)})")
-    finally:
-        await connection.execute("deallocate looked_at")
-    return (msgspec.json.decode(told) if isinstance(told, str) else told)[0]["Plan"]
 
 
 @pytest.mark.timeout(900)
