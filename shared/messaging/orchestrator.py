@@ -37,6 +37,7 @@ from shared.messaging.saga import (
     is_stuck,
     moves,
 )
+from shared.messaging.waiting import Waiting
 from shared.telemetry import log
 
 P = TypeVar("P")
@@ -44,8 +45,6 @@ P = TypeVar("P")
 SWEEP_SECONDS: Final = 0.25
 DRIVE_SECONDS: Final = 1.0
 """How long one drive listens before it leaves the run to the sweep; shorter than the lease."""
-LOOK_SECONDS: Final = 1.0
-"""How often whoever waits looks at the row, in case that nobody could tell."""
 CLAIMED_AT_ONCE: Final = 100
 
 _log = log(__name__)
@@ -61,7 +60,7 @@ class Orchestrator(Generic[P]):
         self._journal = journal
         self._bus = bus
         self._drives: dict[UUID, Drive[P]] = {}
-        self._waiting: dict[UUID, set[asyncio.Future[Outcome]]] = {}
+        self._waiting = Waiting()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_now = asyncio.Event()
         self._swept_at = monotonic()
@@ -82,20 +81,7 @@ class Orchestrator(Generic[P]):
 
     async def wait(self, saga: UUID, seconds: float) -> Outcome | None:
         """How the run ended, or None if that is not known within `seconds`."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(saga, set()).add(future)
-        until = asyncio.get_running_loop().time() + seconds
-        try:
-            while (left := until - asyncio.get_running_loop().time()) > 0:
-                await asyncio.wait([future], timeout=min(left, LOOK_SECONDS))
-                outcome = future.result() if future.done() else await self._look(saga)
-                if outcome is not None:
-                    return outcome
-            return None
-        finally:
-            self._waiting[saga].discard(future)
-            if not self._waiting[saga]:
-                del self._waiting[saga]
+        return await self._waiting.wait(saga, seconds, self._look)
 
     async def sweep(self) -> None:
         """Take over runs that are due, for ever: at start, on reconnect, and every SWEEP_SECONDS."""
@@ -232,7 +218,7 @@ class Orchestrator(Generic[P]):
         outcome = outcome or await self._journal.outcome(drive.run.id)
         if outcome is None:
             return
-        self._wake(drive.run.id, outcome)
+        self._waiting.wake(drive.run.id, outcome)
         if drive.run.attempt == 1:  # nobody has taken it over: whoever waits is here
             return
         task = asyncio.create_task(self._tell_done(drive.run.id))
@@ -251,11 +237,6 @@ class Orchestrator(Generic[P]):
             await self._bus.say(topology.done_subject(saga), b"")
         except BrokerAway as error:
             _log.info("nobody told that a run is done; they will look", saga=str(saga), cause=str(error))
-
-    def _wake(self, saga: UUID, outcome: Outcome) -> None:
-        for future in self._waiting.get(saga, ()):
-            if not future.done():
-                future.set_result(outcome)
 
     async def _hear_reply(self, message: Incoming) -> None:
         saga, _, step = message.subject.split(".", 2)[2].partition(".")
@@ -280,7 +261,7 @@ class Orchestrator(Generic[P]):
     async def _hear_done(self, message: Incoming) -> None:
         saga = UUID(message.subject.rpartition(".")[2])
         if saga in self._waiting and (outcome := await self._look(saga)):
-            self._wake(saga, outcome)
+            self._waiting.wake(saga, outcome)
 
     async def _reconnected(self) -> None:
         for drive in self._drives.values():

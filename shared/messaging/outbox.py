@@ -139,6 +139,10 @@ class Outbox:
                 _log.warning("the event stream is a new one: publishing again what is kept", stream=name, count=count)
 
     def _committed(self, said: Sequence[Event]) -> None:
+        """Whoever waits for what was committed goes first: events are taken up one turn of the loop later."""
+        asyncio.get_running_loop().call_soon(self._take_up, said)
+
+    def _take_up(self, said: Sequence[Event]) -> None:
         for told in said:
             self._said.put_nowait(told)
 

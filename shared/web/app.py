@@ -29,6 +29,7 @@ from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.health import Probe, health_routes
 from shared.web.openapi import ClosedBodySchema, JsonObjectSchema, MoneySchema, NumberSchema
 from shared.web.parameters import refuse_unknown_parameters
+from shared.web.protocol import WholeAnswers
 from shared.web.scrape import metrics_route
 from shared.web.trust import Trust
 from shared.web.watch import Watched
@@ -109,7 +110,7 @@ def serve(app: ASGIApp, settings: ProcessSettings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=WholeAnswers,
         ws="none",
         access_log=False,
         log_config=None,

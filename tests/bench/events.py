@@ -59,7 +59,7 @@ async def _consumer(installation: Installation, heard: dict[UUID, float]) -> Asy
     client = await nats.connect(installation.ready["services"]["nats"]["url"])
 
     async def hear(message: Msg) -> None:
-        heard[UUID((message.headers or {})["ce-id"])] = time.time()
+        heard.setdefault(UUID((message.headers or {})["ce-id"]), time.time())
 
     try:
         await client.jetstream().subscribe("evt.>", stream=EVENTS, cb=hear, config=_NEWEST, manual_ack=True)

@@ -11,9 +11,11 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import nats
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
+from nats.aio.msg import Msg
 
 from services.engagements.domain import opening
 from shared import clock
@@ -28,7 +30,14 @@ from shared.messaging.consumer import Delivery
 from shared.web.actor import Actor
 from shared.web.paging import written
 from tests.support import actors
-from tests.support.commands import Orchestrator, cancel_engagement, client_state, open_engagement, orchestrating
+from tests.support.commands import (
+    Orchestrator,
+    arrived,
+    cancel_engagement,
+    client_state,
+    open_engagement,
+    orchestrating,
+)
 from tests.support.databases import Databases, opened
 from tests.support.interference import away, has_delivered_again, is_waiting_for_a_lock
 from tests.support.servers import Broker, until
@@ -110,6 +119,28 @@ async def test_one_command_makes_the_engagement_its_projects_and_the_client(
     assert [project["id"] for project in engagement["projects"]] == [str(each.id) for each in command.projects]
     assert {(each["status"], each["phase"]) for each in engagement["projects"]} == {("Active", "Kickoff")}
     assert await counted(database, staff.org_id) == {"engagements": 1, "projects": 2, "clients": 1}
+
+
+async def test_whoever_waits_for_the_reply_has_it_before_anybody_hears_the_events(
+    orchestrator: Orchestrator, shared_broker: Broker, staff: Actor
+):
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hear(message: Msg) -> None:
+        if (first := message.subject.partition(".")[0]) in ("rep", "evt"):
+            told.put_nowait(first)
+
+    listener = await nats.connect(shared_broker.operator)
+    try:
+        await listener.subscribe(">", cb=hear)
+        await arrived(listener)
+        command = open_engagement(staff.org_id)
+        await orchestrator.say(NAME, "open", command, key=key_of(command), directly=True)
+        async with asyncio.timeout(15):
+            heard = [await told.get() for _ in range(4)]
+    finally:
+        await listener.close()
+    assert heard == ["rep", "evt", "evt", "evt"]
 
 
 async def test_reads_answer_exactly_what_the_reply_carried(service: Service, orchestrator: Orchestrator, staff: Actor):
