@@ -137,12 +137,13 @@ def request_id_of(told: str | None) -> str:
 
 
 async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | None:
-    telemetry.request_id.set(request_id_of(request.headers.get("x-request-id")))
-    telemetry.begin_trace(request.headers.get("traceparent"))
+    headers = request.headers  # looked up anew each time
+    telemetry.request_id.set(request_id_of(headers.get("x-request-id")))
+    telemetry.begin_trace(headers.get("traceparent"))
     if request.method == "OPTIONS":
         return _options(request)
     actor: Actor | None = request.state.get("actor")
-    if actor is not None and idempotency.HEADER in request.headers:
+    if actor is not None and idempotency.HEADER in headers:
         earlier = await idempotency.replay(request, request.app.state.database, actor.org_id)
         if earlier is not None:
             return earlier
