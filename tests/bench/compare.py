@@ -40,8 +40,7 @@ async def compare(
     """Measure; yields each as it is known."""
     for part in parts:
         for contender in _of(part, contenders):
-            await _load(contender, part, 1, pace.warm_up_seconds, folder)
-            await _load(contender, part, CONCURRENCIES[-1], pace.crowd_seconds, folder)  # opens all connections
+            await _warm_up(contender, part, pace, folder)
         for repeat in range(pace.repeats):
             for concurrency in CONCURRENCIES:
                 for contender in _rotated(_of(part, contenders), repeat):
@@ -52,8 +51,9 @@ async def compare(
 async def measure(
     contender: Contender, part: Part, concurrency: int, repeat: int, seconds: float, folder: Path
 ) -> Measurement:
+    calls = await _calls(contender, part, seconds)
     before = cpu_seconds(contender.trees)
-    outcome = await _load(contender, part, concurrency, seconds, folder)
+    outcome = await _load(contender, calls, concurrency, seconds, folder)
     after = cpu_seconds(contender.trees)
     used = {name: after[name] - before[name] for name in contender.trees} | {LOAD: outcome.generator_cpu_seconds}
     return Measurement(
@@ -68,15 +68,24 @@ async def measure(
     )
 
 
-async def _load(contender: Contender, part: Part, concurrency: int, seconds: float, folder: Path) -> Outcome:
-    if part != "sign":
-        calls = contender.retrieving() if part == "retrieve" else contender.listing()
-        return await asyncio.to_thread(_run, calls, concurrency, seconds, folder)
-    calls = await contender.signing(int(seconds * MOST_PER_SECOND))
+async def _calls(contender: Contender, part: Part, seconds: float) -> Calls:
+    """Enough calls for that long; what they need is written now, before anything is measured."""
+    if part == "sign":
+        return await contender.signing(int(seconds * MOST_PER_SECOND))
+    return contender.retrieving() if part == "retrieve" else contender.listing()
+
+
+async def _load(contender: Contender, calls: Calls, concurrency: int, seconds: float, folder: Path) -> Outcome:
     outcome = await asyncio.to_thread(_run, calls, concurrency, seconds, folder)
-    # Calls under way at the end are not counted, but may have signed.
-    contender.signed(outcome.requests + (_IN_FLIGHT if concurrency > 1 else 0))
+    if calls.once:
+        # Calls under way at the end are not counted, but may have signed.
+        contender.signed(outcome.requests + (_IN_FLIGHT if concurrency > 1 else 0))
     return outcome
+
+
+async def _warm_up(contender: Contender, part: Part, pace: Pace, folder: Path) -> None:
+    for concurrency, seconds in ((1, pace.warm_up_seconds), (CONCURRENCIES[-1], pace.crowd_seconds)):  # all connections
+        await _load(contender, await _calls(contender, part, seconds), concurrency, seconds, folder)
 
 
 def _run(calls: Calls, concurrency: int, seconds: float, folder: Path) -> Outcome:
