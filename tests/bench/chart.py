@@ -69,7 +69,7 @@ def log_ticks(values: Sequence[float]) -> tuple[float, ...]:
 def linear_ticks(greatest: float) -> tuple[float, ...]:
     """Four to ten round steps from zero to above the greatest value."""
     step = 10.0 ** math.floor(math.log10(greatest))
-    step = next(step * share for share in (0.1, 0.2, 0.5, 1) if greatest / (step * share) <= 8)
+    step = next(step * share for share in (0.2, 0.5, 1, 2) if greatest / (step * share) <= 8)
     return tuple(step * number for number in range(math.ceil(greatest / step) + 1))
 
 

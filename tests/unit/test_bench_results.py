@@ -103,3 +103,11 @@ def test_a_line_goes_from_corner_to_corner_of_its_axes():
 def test_ticks_hold_all_values():
     assert log_ticks([0.3, 42.0]) == (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
     assert linear_ticks(730) == (0, 100, 200, 300, 400, 500, 600, 700, 800)
+    assert linear_ticks(871) == (0, 200, 400, 600, 800, 1000)
+
+
+@pytest.mark.parametrize("greatest", [0.1, 0.79, 0.81, 1, 3, 7.99, 8, 8.01, 9.99, 10, 123, 999.9, 1000])
+def test_an_axis_has_four_to_ten_steps_and_room_for_the_greatest(greatest: float):
+    ticks = linear_ticks(greatest)
+    assert 4 <= len(ticks) - 1 <= 10
+    assert ticks[-2] < greatest <= ticks[-1] * 1.000001
