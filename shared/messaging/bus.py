@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -17,7 +18,6 @@ from shared import telemetry
 from shared.messaging.acks import Acks
 from shared.messaging.incoming import Incoming
 from shared.messaging.topology import inbox_prefix
-from shared.messaging.wire import Connection
 from shared.telemetry import log
 
 RECONNECT_WAIT_SECONDS = 0.05
@@ -79,7 +79,7 @@ class Bus:
     def __init__(self, *, process: str, url: str) -> None:
         self._process = process
         self._servers, self._seed = login_in(url)
-        self._client = Connection()
+        self._client = Client()
         self._acks = Acks(f"{inbox_prefix(process)}.acks")
         self._hearers: list[tuple[str, str, Hearer]] = []
         self._subscriptions: list[Subscription] = []
@@ -170,7 +170,7 @@ class Bus:
     async def _stay_connected(self) -> None:
         while True:
             self._lost.clear()
-            self._client = Connection()
+            self._client = Client()
             try:
                 await self._connect()
             except (nats.errors.Error, OSError, TimeoutError) as error:

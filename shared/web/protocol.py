@@ -7,7 +7,6 @@ waits for it wakes up twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -29,7 +28,7 @@ class WholeAnswers(HttpToolsProtocol):
 
 
 class Together(asyncio.Transport):
-    """A transport that sends what is written in one turn of the loop as one."""
+    """A transport, as far as uvicorn asks for one, that sends what is written in one turn of the loop as one."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -46,23 +45,15 @@ class Together(asyncio.Transport):
         if self._held_bytes >= HELD_BYTES:
             self.send()
 
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        for data in list_of_data:
-            self.write(data)
-
     def send(self) -> None:
-        """Send what is held now."""
-        if self._held:
-            held, self._held, self._held_bytes = self._held, [], 0
+        """Send what is held now; a connection that has broken off meanwhile takes nothing any more."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held and not self._transport.is_closing():
             self._transport.write(b"".join(held))
 
     def close(self) -> None:
         self.send()
         self._transport.close()
-
-    def abort(self) -> None:
-        self._held, self._held_bytes = [], 0
-        self._transport.abort()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
@@ -75,6 +66,3 @@ class Together(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._transport.resume_reading()
-
-    def get_write_buffer_size(self) -> int:
-        return self._held_bytes + self._transport.get_write_buffer_size()

@@ -84,7 +84,8 @@ async def _load(contender: Contender, calls: Calls, concurrency: int, seconds: f
 
 
 async def _warm_up(contender: Contender, part: Part, pace: Pace, folder: Path) -> None:
-    for concurrency, seconds in ((1, pace.warm_up_seconds), (CONCURRENCIES[-1], pace.crowd_seconds)):  # all connections
+    """One at a time, and as many at once as open all connections."""
+    for concurrency, seconds in ((1, pace.warm_up_seconds), (CONCURRENCIES[-1], pace.crowd_seconds)):
         await _load(contender, await _calls(contender, part, seconds), concurrency, seconds, folder)
 
 

@@ -17,16 +17,19 @@ LAST_REQUEST = b"GET / HTTP/1.1\r\nhost: serx\r\nconnection: close\r\n\r\n"
 
 
 class Wire(asyncio.Transport):
-    """The other end of a connection: what each write brought, and whether it was closed after that."""
+    """The other end of a connection: what each write brought, and what was written after it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: asyncio.Queue[bytes] = asyncio.Queue()
+        self.too_late: list[bytes] = []
         self._is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self._is_closed
-        self.sent.put_nowait(bytes(data))
+        if self._is_closed:
+            self.too_late.append(bytes(data))
+        else:
+            self.sent.put_nowait(bytes(data))
 
     def close(self) -> None:
         self._is_closed = True
@@ -88,6 +91,7 @@ async def test_a_connection_is_closed_only_after_its_last_answer(wire: Wire):
     (whole,) = await parts(wire, 1)
     assert whole.endswith(b"bye")
     assert wire.is_closing()
+    assert wire.too_late == []
 
 
 async def test_two_requests_at_once_have_an_answer_each(wire: Wire):
@@ -111,3 +115,14 @@ async def test_much_is_not_held_back_until_all_of_it_is_there(wire: Wire):
     sent = await parts(wire, 3)
     assert max(map(len, sent)) <= HELD_BYTES + 200
     assert b"".join(sent).endswith(piece * 3)
+
+
+async def test_what_is_held_when_the_connection_breaks_off_is_written_to_nobody(wire: Wire):
+    turns = asyncio.get_running_loop()
+    two_turns_later = asyncio.Event()
+    connected(answering(b"first ", b"last", after=asyncio.Event()), wire).data_received(REQUEST)
+    turns.call_soon(wire.close)  # the answer has begun by then, and its turn is not over
+    turns.call_soon(turns.call_soon, two_turns_later.set)
+    await two_turns_later.wait()
+    assert wire.sent.empty()
+    assert wire.too_late == []
