@@ -59,7 +59,7 @@ class SignJournal:
         if without("fence"):
             async with self._database.transaction(run.plan.proposal.org_id) as tx:
                 await store.pull_down_the_fence(tx, run)
-        async with self._database.single() as tx:
+        async with self._database.joint() as tx:
             result = await signing.complete(tx, run, clock.now())
         failpoint("proposals.after_t3")
         return None if result is None else Outcome(status=SagaStatus.COMPLETED, result=result)
@@ -146,7 +146,7 @@ class SignDesk:
         self, actor: Actor, proposal: UUID, ids: Ids, signature: Signature, key: Key | None, at: datetime
     ) -> Plan:
         failpoint("proposals.before_t1_commit")
-        async with self._database.single() as tx:
+        async with self._database.joint() as tx:
             plan = await signing.begin(
                 tx,
                 actor,

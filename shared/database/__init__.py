@@ -2,6 +2,6 @@
 
 from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated
 from shared.database.pool import Database
-from shared.database.transaction import Single, Tx
+from shared.database.transaction import Joint, Single, Tx
 
-__all__ = ["CommitUnknown", "Database", "DatabaseAway", "DatabaseBusy", "Single", "Tx", "UniqueViolated"]
+__all__ = ["CommitUnknown", "Database", "DatabaseAway", "DatabaseBusy", "Joint", "Single", "Tx", "UniqueViolated"]

@@ -18,7 +18,8 @@ from prometheus_client.metrics_core import Metric
 from shared.database import gauges
 from shared.database.connections import Connection, Connections
 from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated, translated
-from shared.database.transaction import Single, Tx
+from shared.database.group_commit import GroupCommit
+from shared.database.transaction import Joint, Single, Tx
 from shared.errors import InvalidInput
 from shared.settings import ServiceSettings
 
@@ -41,6 +42,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._name = name
         self._connections: Connections | None = None
+        self.group_commit = GroupCommit(self._committed)
         self.on_commit: Committed = _tell_nobody
 
     @classmethod
@@ -58,6 +60,7 @@ class Database:
         self._connections = Connections(self._connect, size=self._pool_size, wait_seconds=self._wait_seconds)
 
     async def close(self) -> None:
+        await self.group_commit.close()
         if self._connections is not None:
             await self._connections.close()
 
@@ -100,6 +103,21 @@ class Database:
         connections.give_back(connection)
         if tx.said:
             self.on_commit(tx.said)
+
+    @asynccontextmanager
+    async def joint(self) -> AsyncIterator[Joint]:
+        """One statement that may be committed together with others of its kind (see `group_commit`); as `single` else.
+
+        It calls a stored function that names its organisation: those that go with it may be another's.
+        """
+        tx = Joint(self.group_commit)
+        yield tx
+        if tx.said:
+            self.on_commit(tx.said)
+
+    async def _committed(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with self.single() as tx:
+            return await tx.records(sql, *arguments)
 
     @asynccontextmanager
     async def _begun(self, setting: str) -> AsyncIterator[Tx]:
@@ -154,7 +172,9 @@ class Database:
 
     async def gauges(self) -> Sequence[Metric]:
         """How much of the connections is used, for `/metrics`."""
-        return [] if self._connections is None else gauges.of_connections(self._connections.use)
+        if self._connections is None:
+            return []
+        return [*gauges.of_connections(self._connections.use), *gauges.of_group_commit(self.group_commit.counts)]
 
 
 def _tell_nobody(_: list[Any]) -> None:

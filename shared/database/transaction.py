@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import msgspec
 
 from shared.database.connections import Connection
 from shared.database.errors import translated
+from shared.database.group_commit import GroupCommit, Kind
 from shared.database.listing import HOW_MANY, POSITION, Choice, Pages
 from shared.database.windows import MOST_ROWS, After, Page, Window, not_of_this_list
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+VALUE = "value"
 
 
 class Tx:
@@ -93,6 +96,12 @@ class Single(Tx):
         self._use()
         return await super().row(shape, sql, *arguments)
 
+    async def records(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows as the driver has them."""
+        self._use()
+        with translated():
+            return await self._connection.fetch(sql, *arguments)
+
     async def page(self, shape: type[S], pages: Pages, given: Choice, window: Window, *arguments: Any) -> Page[S]:
         self._use()
         return await super().page(shape, pages, given, window, *arguments)
@@ -113,6 +122,34 @@ class Single(Tx):
         if self._is_used:
             raise AssertionError("a second statement in a transaction of one")
         self._is_used = True
+
+
+class Joint(Single):
+    """A transaction of one statement, a stored function's, that may be committed together with others of its kind.
+
+    Only `row` and `value` go together.
+    """
+
+    __slots__ = ("_together",)
+
+    def __init__(self, together: GroupCommit) -> None:
+        super().__init__(cast("Connection", _NoConnection()))
+        self._together = together
+
+    async def row(self, shape: type[S], sql: str, *arguments: Any) -> S | None:
+        self._use()
+        records = await self._together.rows(Kind(sql, shape.__struct_fields__), *arguments)
+        return _struct(shape, records[0]) if records else None
+
+    async def value(self, sql: str, *arguments: Any) -> Any:
+        self._use()
+        records = await self._together.rows(Kind(sql, (VALUE,)), *arguments)
+        return records[0][-1] if records else None
+
+
+class _NoConnection:
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError("only a row and a value go together with others")
 
 
 def _bounds(window: Window) -> tuple[Any, ...]:

@@ -55,8 +55,9 @@ UseCase = Callable[[Tx, Any, Delivery], Awaitable[bytes | None]]
 class Handler(msgspec.Struct, frozen=True):
     """The type of a message's body, and the use case that takes it. What it returns is the reply, if one was asked.
 
-    A `is_single` use case runs one statement, a stored function, which is a transaction by itself. `keep_all` does what
-    it does for many messages of one organisation that come at the same time; they have no reply.
+    A `is_single` use case runs one statement, a stored function, which is a transaction by itself, and may be committed
+    together with others. `keep_all` does what it does for many messages of one organisation that come at the same time;
+    they have no reply.
     """
 
     shape: type[Any]
@@ -155,7 +156,7 @@ class Consumer:
             return None
         if handler.is_single:
             failpoint(self._before_commit)
-            async with self._database.single() as tx:
+            async with self._database.single() if handler.keep_all else self._database.joint() as tx:
                 reply = await handler.use_case(tx, body, delivery)
                 if without("reply_to_duplicates") and not tx.said:
                     reply = None
