@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,6 +17,9 @@ import asyncpg
 import pytest_asyncio
 
 from deploy.proof.relay import Relay
+from services.proposals.store import signing as store
+from shared.database import Database
+from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import sent_proposal
@@ -24,6 +28,8 @@ from tests.support.interference import away
 from tests.support.neighbours import Neighbours, is_silent, places, played
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
+
+POOL_SIZE = 3
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -44,7 +50,7 @@ async def relay(dsn: str) -> AsyncIterator[Relay]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(dsn: str, relay: Relay, shared_broker: Broker) -> AsyncIterator[Service]:
     behind = dsn.replace(f":{urlsplit(dsn).port}/", f":{relay.port}/")
-    async with running("proposals", behind, shared_broker, SERX_DATABASE_POOL_SIZE="3") as running_service:
+    async with running("proposals", behind, shared_broker, SERX_DATABASE_POOL_SIZE=str(POOL_SIZE)) as running_service:
         yield running_service
 
 
@@ -76,11 +82,20 @@ async def lost_answers(relay: Relay) -> AsyncIterator[None]:
 
 
 async def sent(service: Service, staff: Actor, neighbours: Neighbours) -> str:
-    """A proposal that can be signed, while every connection has signed before: nothing is left to be prepared."""
-    others = [await sent_proposal(service, staff) for _ in range(8)]
-    await asyncio.gather(*(service.call(staff, "POST", f"/api/proposals/{other}/sign") for other in others))
+    """A proposal that can be signed, while nothing is left to be prepared on any connection."""
+    await service.call(staff, "POST", f"/api/proposals/{await sent_proposal(service, staff)}/sign")
+    await _prepare(service.app.state.database, store.BEGIN, store.COMPLETE)
     neighbours.heard.clear()
     return await sent_proposal(service, staff)
+
+
+async def _prepare(database: Database, *statements: str) -> None:
+    """Run each statement on every connection, for a proposal that there is not."""
+    for sql in statements:
+        count = max(int(number) for number in re.findall(r"\$(\d+)", sql))
+        async with AsyncExitStack() as stack:
+            for connection in [await stack.enter_async_context(database.single()) for _ in range(POOL_SIZE)]:
+                assert await connection.value(sql, new_id(), new_id(), *[None] * (count - 2)) is None
 
 
 async def is_signed_once(service: Service, staff: Actor, proposal: str, neighbours: Neighbours) -> None:
