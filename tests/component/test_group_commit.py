@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from deploy.proof.relay import Relay
 from shared.database import CommitUnknown, Database, DatabaseAway, UniqueViolated
-from shared.database.group_commit import MOST
+from shared.database.group_commit import LOCK_MILLISECONDS, MOST
 from shared.ids import new_id
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
@@ -203,14 +203,13 @@ async def test_one_that_stands_before_a_lock_holds_up_no_other(words: Words):
     assert await locked == Echo("locked1", 5)
 
 
-async def test_nothing_of_it_stays_on_the_connection(words: Words):
-    async def limit() -> str:
-        async with words.database.single() as tx:
+async def test_nothing_of_a_group_stays_on_the_connection(words: Words):
+    async def limit(*, alone: bool = True) -> str:
+        async with words.database.single() if alone else words.database.joint() as tx:
             return await tx.value(LIMIT)
 
     before = await limit()
-    await asyncio.gather(*(words.say(f"word{number}") for number in range(4)))
-    assert words.counts()[0] == 4
+    assert set(await asyncio.gather(*(limit(alone=False) for _ in range(4)))) == {f"{LOCK_MILLISECONDS}ms"}
     assert await limit() == before == "5s"
 
 
