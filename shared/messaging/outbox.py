@@ -51,7 +51,9 @@ insert into streams_seen (name, created) values ($1, $2)
 on conflict (name) do update set created = excluded.created where streams_seen.created <> excluded.created
 returning xmax <> 0
 """
-LET_MARKS_BE_LAZY = "set local synchronous_commit = off"
+# Before each MARK: an outbox that was short when PostgreSQL last looked is otherwise read from end to end for each.
+MARK_BY_KEY = "set local enable_seqscan = off"
+MARK_BY_KEY_AND_LAZILY = "set local enable_seqscan = off; set local synchronous_commit = off"
 PRUNE_OUTBOX = """
 delete from outbox where published_at < now() - interval '1 day'
 """
@@ -152,6 +154,7 @@ class Outbox:
             stream = self._stream_created
             published = await self._publish(left, is_again=True)
             if published:
+                await tx.run(MARK_BY_KEY)
                 await tx.run(MARK, published, topology.EVENTS, stream)
         EVENTS_LEFT_BEHIND.inc(len(published))
         return len(published)
@@ -190,7 +193,7 @@ class Outbox:
         """Marks come a little later, many at once; one that is lost only publishes the same event id again."""
         try:
             async with self._database.transaction_across_organisations() as tx:
-                await tx.run(LET_MARKS_BE_LAZY)
+                await tx.run(MARK_BY_KEY_AND_LAZILY)
                 await tx.run(MARK, published, topology.EVENTS, stream)
         except (DatabaseAway, DatabaseBusy) as error:
             _log.info("events will be marked as published by the sweep", count=len(published), cause=repr(error))

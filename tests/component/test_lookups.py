@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from services.proposals.store import interventions, proposals, sagas, signing
 from shared.ids import new_id
+from shared.messaging import outbox
 from tests.bench.seeding import seed_sent, write_history
 from tests.support.databases import Databases
 from tests.support.plans import plan_of, root
@@ -100,3 +101,16 @@ async def test_only_its_key_leads_to_what_is_changed(stale: Stale):
         found[name] = list(indexes(await plan_of(connection, sql, ("null",) * parameters)))
     assert all(found.values())
     assert {name: read for name, read in found.items() if not all(index.endswith("_pkey") for index in read)} == {}
+
+
+async def test_only_its_key_leads_to_the_event_that_is_marked(stale: Stale):
+    """The outbox is short when PostgreSQL looks at it, and plans for that as long as it has no reason to look again."""
+    connection, _, _ = stale
+    await connection.execute("set plan_cache_mode = force_generic_plan")
+    found: dict[str, set[str]] = {}
+    for setting in (outbox.MARK_BY_KEY, outbox.MARK_BY_KEY_AND_LAZILY, "select"):
+        async with connection.transaction():
+            await connection.execute(setting)
+            found[setting] = set(indexes(await plan_of(connection, outbox.MARK, ("null", "''", "''"))))
+    assert "all of outbox" in found.pop("select")  # else this could not be seen here
+    assert [read for read in found.values() if not all(index.endswith("_pkey") for index in read)] == []
