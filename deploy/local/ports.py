@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from deploy.failure import Failure
@@ -38,7 +38,7 @@ def reserved(folder: DataFolder, gateway_port: int, *, more: tuple[str, ...] = (
         sockets = {"gateway": gateway}
         private = (*_PRIVATE, *more)
         for name in private:
-            sockets[name] = _claim(last.get(name, 0)) or _claim_any()
+            sockets[name] = _claim_again(last.get(name, 0), sockets.values()) or _claim_any()
         for reservation in sockets.values():
             reservations.enter_context(reservation)
         ports: Ports = {name: reservation.getsockname()[1] for name, reservation in sockets.items()}
@@ -69,6 +69,11 @@ def _claim(port: int) -> socket.socket | None:
         claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return claimed
     return None
+
+
+def _claim_again(port: int, ours: Iterable[socket.socket]) -> socket.socket | None:
+    """The port of last time, unless it is another's now: this time's gateway may have been asked to have it."""
+    return None if port in {claimed.getsockname()[1] for claimed in ours} else _claim(port)
 
 
 def _claim_any() -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
@@ -116,3 +117,14 @@ def test_one_dsn_does_for_one_service_and_not_for_two() -> None:
     assert migration_dsns(("orders",), {"SERX_MIGRATION_DSN": "x"}) == {"orders": "x"}
     with pytest.raises(Failure, match="SERX_ORDERS_MIGRATION_DSN"):
         migration_dsns(("orders", "identity"), {"SERX_MIGRATION_DSN": "x"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ports are not held")
+def test_a_gateway_that_asks_for_what_was_a_services_port_gets_it_for_itself(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    with reserved(folder, 0) as before:
+        pass
+    with reserved(folder, before["orders"]) as ports:
+        assert ports["gateway"] == before["orders"] != ports["orders"]
+        assert len(set(ports.values())) == len(ports)
+        assert {name for name in ports if ports[name] != before[name]} == {"gateway", "orders"}
