@@ -87,20 +87,24 @@ class GroupCommit:
 
     async def rows(self, kind: Kind, *arguments: Any) -> Sequence[asyncpg.Record]:
         """The rows of one call, once it is committed. Raises as it would alone."""
-        loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(kind, _Queue())
-        member = _Member(arguments, loop.create_future())
+        member = _Member(arguments, asyncio.get_running_loop().create_future())
         queue.waiting.append(member)
         if queue.ahead is None:
             self._begin(kind, queue)
-        elif queue.patience is None:
-            queue.patience = loop.call_later(PATIENCE_SECONDS, self._begin, kind, queue)
+        else:
+            self._wait(kind, queue)
         return await member.answer
 
     async def close(self) -> None:
         """Wait for the groups that are under way."""
         while self._under_way:
             await asyncio.wait(self._under_way)
+
+    def _wait(self, kind: Kind, queue: _Queue) -> None:
+        if queue.patience is None:
+            loop = asyncio.get_running_loop()
+            queue.patience = loop.call_later(PATIENCE_SECONDS, self._begin, kind, queue)
 
     def _begin(self, kind: Kind, queue: _Queue) -> None:
         """Whoever waits goes in the next turn of the loop, with those who come in this one."""
@@ -115,6 +119,8 @@ class GroupCommit:
 
     async def _commit(self, kind: Kind, queue: _Queue, mine: object) -> None:
         group = queue.next_group()
+        if queue.waiting:
+            self._wait(kind, queue)
         try:
             is_settled = await self._settle(kind, group)
         finally:
@@ -124,7 +130,8 @@ class GroupCommit:
                     self._begin(kind, queue)
         if not is_settled:
             self._taken_apart += 1
-            await asyncio.gather(*(self._settle_alone(kind, member) for member in group))
+            there = [member for member in group if not member.answer.done()]
+            await asyncio.gather(*(self._settle_alone(kind, member) for member in there))
 
     async def _settle(self, kind: Kind, group: list[_Member]) -> bool:
         """Answer each of them; False when they failed together, and each may do better alone."""

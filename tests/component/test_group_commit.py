@@ -30,6 +30,7 @@ create table words (org_id uuid not null, word text primary key);
 alter table words enable row level security;
 alter table words force row level security;
 create policy organisation on words using (org_id = (select nullif(current_setting('app.org', true), '')::uuid));
+create table told (at timestamptz);
 create function say(p_org uuid, p_word text, p_times int) returns table (echo text, seen bigint) language plpgsql as $$
 begin
   if p_org is not null then
@@ -39,9 +40,12 @@ begin
   if p_word like '%slowly' then
     perform pg_sleep(0.1);
   end if;
+  while p_word = 'until told' and not exists (select from told) loop
+    perform pg_sleep(0.01);
+  end loop;
   return query select p_word || time, (select count(*) from words) from generate_series(1, p_times) time;
 end $$;
-grant select, insert, update, delete on words to public;
+grant select, insert, update, delete on words, told to public;
 """
 SAY = """
 select echo, seen from say($1, $2, $3)
@@ -231,6 +235,30 @@ async def test_one_that_goes_away_while_its_group_is_under_way_takes_no_other_wi
     leaving.cancel()
     assert await staying == Echo("staying slowly1", 2)
     assert (await words.kept()).keys() == {"leaving", "staying slowly"}
+
+
+async def test_those_beyond_the_most_do_not_wait_for_ever(words: Words):
+    first = asyncio.create_task(words.say("slowly"))
+    await until(words.is_speaking_slowly)
+    said = ["until told", *(f"word{number}" for number in range(MOST - 1)), "late"]
+    asked = [asyncio.create_task(words.say(word)) for word in said]
+    async with asyncio.timeout(10):  # the group would be given up on after 15
+        assert (await asked[-1]).echo == "late1"
+    assert (await first).echo == "slowly1"
+    assert not any(each.done() for each in asked[:-1])
+    await words.admin.execute("insert into told values (now())")
+    assert [echo.echo for echo in await asyncio.gather(*asked)] == [f"{word}1" for word in said]
+
+
+async def test_one_that_goes_away_before_its_group_is_taken_apart_is_not_said_alone(words: Words):
+    await words.say("taken")
+    asked = [asyncio.create_task(words.say(word)) for word in ("until told", "gone", "taken", "stays")]
+    await until(words.is_speaking_slowly)
+    asked[1].cancel()
+    await words.admin.execute("insert into told values (now())")
+    became = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in became] == [Echo, asyncio.CancelledError, UniqueViolated, Echo]
+    assert (await words.kept()).keys() == {"taken", "until told", "stays"}
 
 
 async def test_closing_waits_for_what_is_under_way(words: Words):
