@@ -20,12 +20,15 @@ from typing import Any, Final, NamedTuple, Protocol
 import asyncpg
 
 from shared.database.errors import DatabaseAway
+from shared.telemetry import log
 
 MOST: Final = 16
 """Members of one group; each number of them is a statement of its own to the server."""
 PATIENCE_SECONDS: Final = 0.1
 LOCK_MILLISECONDS: Final = 20
 _AT: Final = "at"
+
+_log = log(__name__)
 
 
 class Send(Protocol):
@@ -146,7 +149,8 @@ class GroupCommit:
             for member in group:
                 _raise_in(member, type(error)(str(error)))
             return True
-        except Exception:  # noqa: BLE001  # whose fault it is shows when each is alone
+        except Exception as error:  # noqa: BLE001  # whose fault it is shows when each is alone
+            _log.info("a group is taken apart", members=len(group), cause=repr(error))
             return False
         self._together += len(group)
         self._groups += 1

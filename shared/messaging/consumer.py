@@ -156,6 +156,7 @@ class Consumer:
             return None
         if handler.is_single:
             failpoint(self._before_commit)
+            # What could not be kept with others is tried alone.
             async with self._database.single() if handler.keep_all else self._database.joint() as tx:
                 reply = await handler.use_case(tx, body, delivery)
                 if without("reply_to_duplicates") and not tx.said:
