@@ -61,9 +61,10 @@ class _Member(NamedTuple):
 class _Queue:
     """The calls of one kind: who waits, and for whom."""
 
-    __slots__ = ("ahead", "patience", "waiting")
+    __slots__ = ("ahead", "kind", "patience", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
         self.waiting: list[_Member] = []
         self.ahead: object | None = None
         self.patience: asyncio.TimerHandle | None = None
@@ -90,13 +91,13 @@ class GroupCommit:
 
     async def rows(self, kind: Kind, *arguments: Any) -> Sequence[asyncpg.Record]:
         """The rows of one call, once it is committed. Raises as it would alone."""
-        queue = self._queues.setdefault(kind, _Queue())
+        queue = self._queues.get(kind) or self._queues.setdefault(kind, _Queue(kind))
         member = _Member(arguments, asyncio.get_running_loop().create_future())
         queue.waiting.append(member)
         if queue.ahead is None:
-            self._begin(kind, queue)
+            self._begin(queue)
         else:
-            self._wait(kind, queue)
+            self._wait(queue)
         return await member.answer
 
     async def close(self) -> None:
@@ -104,37 +105,37 @@ class GroupCommit:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    def _wait(self, kind: Kind, queue: _Queue) -> None:
+    def _wait(self, queue: _Queue) -> None:
         if queue.patience is None:
             loop = asyncio.get_running_loop()
-            queue.patience = loop.call_later(PATIENCE_SECONDS, self._begin, kind, queue)
+            queue.patience = loop.call_later(PATIENCE_SECONDS, self._begin, queue)
 
-    def _begin(self, kind: Kind, queue: _Queue) -> None:
+    def _begin(self, queue: _Queue) -> None:
         """Whoever waits goes in the next turn of the loop, with those who come in this one."""
         if queue.patience is not None:
             queue.patience.cancel()
             queue.patience = None
         queue.ahead = mine = object()
         # In nobody's context: a group is no part of the request that happens to be at hand.
-        task = asyncio.get_running_loop().create_task(self._commit(kind, queue, mine), context=Context())
+        task = asyncio.get_running_loop().create_task(self._commit(queue, mine), context=Context())
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _commit(self, kind: Kind, queue: _Queue, mine: object) -> None:
+    async def _commit(self, queue: _Queue, mine: object) -> None:
         group = queue.next_group()
         if queue.waiting:
-            self._wait(kind, queue)
+            self._wait(queue)
         try:
-            is_settled = await self._settle(kind, group)
+            is_settled = await self._settle(queue.kind, group)
         finally:
             if queue.ahead is mine:  # else somebody has lost patience and gone already
                 queue.ahead = None
                 if queue.waiting:
-                    self._begin(kind, queue)
+                    self._begin(queue)
         if not is_settled:
             self._taken_apart += 1
             there = [member for member in group if not member.answer.done()]
-            await asyncio.gather(*(self._settle_alone(kind, member) for member in there))
+            await asyncio.gather(*(self._settle_alone(queue.kind, member) for member in there))
 
     async def _settle(self, kind: Kind, group: list[_Member]) -> bool:
         """Answer each of them; False when they failed together, and each may do better alone."""

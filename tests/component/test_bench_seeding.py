@@ -18,7 +18,7 @@ COUNTS = {
 
 
 def administrators(databases: Databases, dsn: str) -> str:
-    return f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+    return databases.as_administrator(dsn)
 
 
 @pytest.mark.parametrize("service", HISTORY)

@@ -105,7 +105,7 @@ class Words:
 @pytest_asyncio.fixture(loop_scope="session")
 async def words(databases: Databases) -> AsyncIterator[Words]:
     async with databases.fresh("orders") as dsn, opened(dsn) as database:
-        admin = await asyncpg.connect(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}")
+        admin = await asyncpg.connect(databases.as_administrator(dsn))
         await admin.execute(SCHEMA)
         yield Words(database, dsn, admin)
         await admin.close()

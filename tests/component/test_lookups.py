@@ -49,7 +49,7 @@ async def stale(databases: Databases) -> AsyncIterator[Stale]:
     """Proposals that are Sent, and statistics of a time when none was."""
     org = new_id()
     async with databases.fresh("proposals") as of_service:
-        dsn = f"{databases.admin_dsn.rpartition('/')[0]}/{of_service.rpartition('/')[2]}"
+        dsn = databases.as_administrator(of_service)
         connection = await asyncpg.connect(dsn)
         try:
             await connection.execute("alter table proposals set (autovacuum_enabled = false)")

@@ -25,7 +25,7 @@ from tests.support import actors
 from tests.support.builders import sent_proposal
 from tests.support.databases import Databases
 from tests.support.interference import away
-from tests.support.neighbours import Neighbours, is_silent, places, played
+from tests.support.neighbours import Neighbours, is_silent, places
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
@@ -54,15 +54,9 @@ async def service(dsn: str, relay: Relay, shared_broker: Broker) -> AsyncIterato
         yield running_service
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[Neighbours]:
-    async with played(shared_broker) as players:
-        yield players
-
-
 async def has_become(databases: Databases, dsn: str, proposal: str, status: str) -> bool:
     """Whether the proposal has one run, with that status; past the relay and past row-level security."""
-    admin = await asyncpg.connect(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}")
+    admin = await asyncpg.connect(databases.as_administrator(dsn))
     try:
         rows = await admin.fetch("select status from sagas where proposal_id = $1::uuid", proposal)
         return [row["status"] for row in rows] == [status]

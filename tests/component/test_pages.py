@@ -113,7 +113,7 @@ async def counted_off(database: Database, of: List, given: Choice, order: Order,
 async def test_the_pages_of_a_list_are_the_list(databases: Databases, service: str):
     starts = set[Start]()
     async with databases.fresh(service) as dsn:
-        await crowd(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}", service, ROWS)
+        await crowd(databases.as_administrator(dsn), service, ROWS)
         async with opened(dsn) as database:
             for name, of in [(name, of) for name, (where, of) in LISTS.items() if where == service]:
                 for given, order in sorted({(given, order) for given, order, _ in of.pages}, key=repr):
@@ -131,7 +131,7 @@ async def test_the_pages_of_a_list_are_the_list(databases: Databases, service: s
 async def test_pages_of_the_other_reader_differ(databases: Databases):
     """The test above sees what it claims to see: a client's inbox is shorter, and in an order of its own."""
     async with databases.fresh("conversations") as dsn:
-        await crowd(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}", "conversations", ROWS)
+        await crowd(databases.as_administrator(dsn), "conversations", ROWS)
         async with opened(dsn) as database:
             window = Window(("last_message_at", "desc"), MOST_ROWS)
             staffs, everything, _ = await read(database, LISTS["inbox of staff"][1], NO_FILTERS, window)
@@ -145,7 +145,7 @@ async def test_the_messages_of_a_conversation_are_walked_oldest_first(databases:
     given = NO_FILTERS if shows_internal else messages.ONLY_PUBLIC
     of = List(messages.PAGES, before=(SOMETHING, shows_internal))
     async with databases.fresh("conversations") as dsn:
-        admin = f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+        admin = databases.as_administrator(dsn)
         await crowd(admin, "conversations", ROWS)
         async with opened(dsn) as database:
             whole, _, _ = await read(database, of, given, Window(("created_at", "asc"), MOST_ROWS))
@@ -168,7 +168,7 @@ async def test_the_messages_of_a_conversation_are_walked_oldest_first(databases:
 )
 async def test_what_is_no_place_in_the_list_is_refused_by_name(databases: Databases, order: Order, after: After):
     async with databases.fresh("proposals") as dsn, opened(dsn) as database:
-        await crowd(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}", "proposals", 400)
+        await crowd(databases.as_administrator(dsn), "proposals", 400)
         with pytest.raises(InvalidInput) as refused:
             await read(database, LISTS["templates"][1], NO_FILTERS, Window(order, 20, after=after))
         assert list(refused.value.errors) == ["after"]

@@ -121,7 +121,7 @@ def faults(plan: dict[str, Any]) -> Iterator[str]:
 @pytest.mark.parametrize("service", STATEMENTS)
 async def test_every_list_reads_its_organisation_by_an_index(databases: Databases, service: str):
     async with databases.fresh(service) as dsn:
-        await crowd(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}", service)
+        await crowd(databases.as_administrator(dsn), service)
         connection = await asyncpg.connect(dsn)
         found: dict[str, list[str]] = {}
         try:
@@ -171,7 +171,7 @@ async def test_a_page_of_one_large_organisation_does_not_read_all_of_it(database
     """The plan that a service has is made without knowing how few rows a page has: it must be told."""
     found: dict[str, list[str]] = {}
     async with databases.fresh(service) as dsn:
-        admin_dsn = f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+        admin_dsn = databases.as_administrator(dsn)
         await crowd(admin_dsn, service, organisations=1)
         connection = await asyncpg.connect(dsn)
         try:

@@ -17,7 +17,7 @@ from tests.support import actors
 from tests.support.builders import proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
-from tests.support.neighbours import Neighbours, is_silent, played
+from tests.support.neighbours import Neighbours, is_silent
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
@@ -43,12 +43,6 @@ async def database(dsn: str) -> AsyncIterator[Database]:
     """The service's database as the service's role has it, for the test's own hands."""
     async with opened(dsn) as there:
         yield there
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[Neighbours]:
-    async with played(shared_broker) as players:
-        yield players
 
 
 @pytest.fixture

@@ -37,12 +37,6 @@ async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
         yield running_service
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[Neighbours]:
-    async with played(shared_broker) as players:
-        yield players
-
-
 async def sign(service: Service, actor: Actor, proposal: str, **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return await service.call(actor, "POST", f"/api/proposals/{proposal}/sign", headers=named)

@@ -15,7 +15,7 @@ from tests.support import actors
 from tests.support.builders import sent_proposal
 from tests.support.databases import Databases
 from tests.support.interference import is_waiting_for_a_lock
-from tests.support.neighbours import Neighbours, played
+from tests.support.neighbours import Neighbours
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
@@ -33,15 +33,9 @@ async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def neighbours(service: Service, shared_broker: Broker) -> AsyncIterator[Neighbours]:
-    async with played(shared_broker) as players:
-        yield players
-
-
-@pytest_asyncio.fixture(loop_scope="session")
 async def admin(databases: Databases, dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Past row-level security."""
-    connection = await asyncpg.connect(f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}")
+    connection = await asyncpg.connect(databases.as_administrator(dsn))
     yield connection
     await connection.close()
 

@@ -150,7 +150,7 @@ async def test_an_organisation_sees_no_others_tallies(dsn: str):
 
 @pytest.fixture
 def admin_dsn(databases: Databases, dsn: str) -> str:
-    return f"{databases.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+    return databases.as_administrator(dsn)
 
 
 async def test_a_tally_that_has_gone_wrong_is_made_anew(dsn: str, admin_dsn: str):

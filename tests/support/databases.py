@@ -33,6 +33,10 @@ class Databases:
         finally:
             await self._execute(f"drop database {name} with (force)")
 
+    def as_administrator(self, dsn: str) -> str:
+        """The same database for who may do anything, past row-level security."""
+        return f"{self.admin_dsn.rpartition('/')[0]}/{dsn.rpartition('/')[2]}"
+
     async def _template(self, service: str) -> str:
         if service not in self._templates:
             name = f"serx_template{self._prefix}_{service}"
