@@ -1,7 +1,9 @@
 """The outbox: an event is written with the change it tells of, and published once that has committed.
 
-Published at once by the process that wrote it; a sweep publishes what was left behind. Rows are kept for a day after
-that: when the stream's store was lost, everything kept is published again, so that no replica stays stale.
+Published at once by the process that wrote it; a sweep publishes what was left behind. While the broker keeps less than
+is written, events that have waited for too long are left to the sweep too: else it would publish them a second time,
+and the broker would fall further behind. Rows are kept for a day after they were published: when the stream's store was
+lost, everything kept is published again, so that no replica stays stale.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from shared.telemetry import log
 
 SWEEP_SECONDS = 0.5
 MARK_SECONDS = 0.25
-"""Shorter than the age at which the sweep takes an event for left behind."""
+PATIENCE_SECONDS = 0.4
+"""For so long an event waits for its turn. This, the time to publish AT_ONCE events and MARK_SECONDS are together
+shorter than the age at which the sweep takes an event for left behind."""
+AT_ONCE = 50
 _BATCH = 200
 
 PUT = """
@@ -95,7 +100,7 @@ class Outbox:
         self._process = process
         self._database = database
         self._bus = bus
-        self._said: asyncio.Queue[Event] = asyncio.Queue()
+        self._said: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
         self._stream_created = ""
         self._swept_at = monotonic()
         database.on_commit = self._committed
@@ -145,8 +150,9 @@ class Outbox:
         asyncio.get_running_loop().call_soon(self._take_up, said)
 
     def _take_up(self, said: Sequence[Event]) -> None:
+        until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         for told in said:
-            self._said.put_nowait(told)
+            self._said.put_nowait((until, told))
 
     async def _sweep_once(self) -> int:
         async with self._database.transaction_across_organisations() as tx:
@@ -179,15 +185,17 @@ class Outbox:
         return Message(told.subject, told.body, envelope.headers(message_id))
 
     async def _next_batch(self, *, until: float | None) -> list[Event]:
-        """What has been said and not yet published, at least one unless `until` (the loop's time) comes first."""
+        """What has been said, and is not published yet nor left to the sweep; none when `until` (the loop's time) has
+        come or all of it has waited for too long."""
         try:
             async with asyncio.timeout_at(until):
-                batch = [await self._said.get()]
+                taken = [await self._said.get()]
         except TimeoutError:
             return []
-        while not self._said.empty() and len(batch) < _BATCH:
-            batch.append(self._said.get_nowait())
-        return batch
+        while not self._said.empty() and len(taken) < AT_ONCE:
+            taken.append(self._said.get_nowait())
+        now = asyncio.get_running_loop().time()
+        return [told for patient_until, told in taken if now < patient_until]
 
     async def _mark(self, published: list[UUID], stream: str) -> None:
         """Marks come a little later, many at once; one that is lost only publishes the same event id again."""

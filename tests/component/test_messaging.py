@@ -21,6 +21,7 @@ from shared.contracts.reply import Reply
 from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import consumer, outbox, topology
+from shared.messaging.bus import Bus, end
 from shared.messaging.outbox import Event
 from shared.messaging.topology import COMMANDS, EVENTS
 from shared.web.actor import Actor
@@ -182,6 +183,28 @@ async def test_more_events_than_a_sweep_takes_at_once_are_all_published(
         told = [told_of(staff.org_id) for _ in range(450)]
         await tx.run_each(outbox.PUT, [(each.id, each.subject, each.type, each.body, "") for each in told])
     assert len(await orchestrator.hears(staff.org_id, 450)) == 450
+
+
+async def test_events_that_wait_until_the_sweep_has_taken_them_are_published_once(
+    dsn: str, shared_broker: Broker, orchestrator: Orchestrator, staff: Actor
+) -> None:
+    """A replica whose events wait for their turn, as behind a broker that keeps less than is written."""
+    bus = Bus(process=NAME, url=shared_broker.url(NAME))
+    await bus.open()
+    async with opened(dsn) as database:
+        behind = outbox.Outbox(NAME, database, bus)
+        async with database.transaction(staff.org_id) as tx:
+            for _ in range(5):
+                await outbox.put(tx, told_of(staff.org_id))
+        await orchestrator.hears(staff.org_id, 5)  # by the sweep of the service
+        publishing = asyncio.create_task(behind.publish_said())
+        await until(lambda: bus.is_connected)
+        async with database.transaction(staff.org_id) as tx:
+            await outbox.put(tx, told_of(staff.org_id, name="Last"))
+        heard = await orchestrator.hears(staff.org_id, 6)
+        assert [body["name"] for _, _, body in heard] == ["Told"] * 5 + ["Last"]
+        await end([publishing])
+    await bus.close()
 
 
 async def test_an_event_keeps_the_trace_of_the_command_that_caused_it(orchestrator: Orchestrator, staff: Actor):
