@@ -35,7 +35,7 @@ _HTTP_REQUESTS: Final = Counter(
 )
 _MESSAGE_SECONDS: Final = Histogram(
     "serx_message_seconds",
-    "How long messages took to be handled, from their turn to the acknowledgement.",
+    "How long messages took to be handled, from their arrival to the acknowledgement.",
     ["type"],
     buckets=_FAST,
     registry=_registry,

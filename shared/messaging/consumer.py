@@ -71,7 +71,10 @@ Handlers = Mapping[str, Handler]
 
 
 class Consumer:
-    """Handles the messages of one process, at most `at_once` at a time."""
+    """Handles the messages of one process, at most `at_once` at a time.
+
+    Facts that are kept together are not among them: they wait for each other, and nobody for them.
+    """
 
     def __init__(self, process: str, database: Database, bus: Bus, handlers: Handlers, *, at_once: int) -> None:
         self._before_commit = f"{process}.before_commit"
@@ -92,8 +95,7 @@ class Consumer:
         self._under_way += 1
         self._idle.clear()
         try:
-            async with self._free:
-                await self._watched(message)
+            await self._watched(message)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -151,9 +153,13 @@ class Consumer:
         return handler, msgspec.json.decode(body, type=handler.shape)
 
     async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
-        delivery = Delivery(new_id(), str(new_id()) if without("inbox") else envelope.key)
         if handler.keep_all is not None and await self._is_kept(handler.keep_all, body):
             return None
+        async with self._free:
+            return await self._commit(handler, body, envelope)
+
+    async def _commit(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
+        delivery = Delivery(new_id(), str(new_id()) if without("inbox") else envelope.key)
         if handler.is_single:
             failpoint(self._before_commit)
             # What could not be kept with others is tried alone.

@@ -16,7 +16,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.gathering import newest
-from tests.support.commands import Orchestrator, orchestrating
+from tests.support.commands import Orchestrator, orchestrating, place_order
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.servers import Broker, until
@@ -153,6 +153,33 @@ async def test_organisations_are_kept_apart(copy: Copy, databases: Databases, sh
 
     await until(all_is_kept)
     assert (await copy.kept(other)).keys() == {theirs.id}
+
+
+async def test_a_command_does_not_wait_for_facts_that_are_being_kept(
+    databases: Databases, shared_broker: Broker
+) -> None:
+    """Of a service that handles one message at a time."""
+    async with (
+        databases.fresh("orders") as dsn,
+        running("orders", dsn, shared_broker, SERX_CONCURRENT_MESSAGES="1"),
+        orchestrating(shared_broker) as orchestrator,
+        opened(dsn) as database,
+    ):
+        orders = Copy("orders", "engagement", database, orchestrator, dsn)
+        fact = orders.fact(new_id())
+        somebody = await orders.held(fact)
+        await orders.tell(fact)
+        await until(lambda: is_waiting_for_a_lock(databases, dsn))
+        command = place_order(new_id())
+        reply = await orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order")
+        assert reply.outcome == "done"
+        assert await is_waiting_for_a_lock(databases, dsn)
+        await somebody.close()
+
+        async def is_kept() -> bool:
+            return fact.id in await orders.kept(fact.org_id)
+
+        await until(is_kept)
 
 
 async def test_one_that_is_no_good_is_parked_and_the_others_are_kept(
