@@ -1,4 +1,4 @@
-"""How a child comes to be: the kernel is told to end it with us, and an interpreter may be waiting for it, warm."""
+"""How a child comes to be: the kernel is told how to run it and to end it with us; an interpreter may wait for it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import msgspec
 
 from deploy.local.environment import python
 from deploy.local.log import Log
+from deploy.local.scheduling import scheduling
 from deploy.standby import Assignment
 
 _PR_SET_PDEATHSIG = 1
@@ -53,10 +54,23 @@ class Launcher:
         return await self.program(python("-m", "deploy.run", name), environment, log, dies_with_us=True)
 
     async def program(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Log, *, dies_with_us: bool
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Log,
+        *,
+        dies_with_us: bool,
+        may_interrupt: bool = False,
     ) -> Process:
         with log.opened() as output:
-            return await _execute(command, environment, stdin=DEVNULL, output=output, dies_with_us=dies_with_us)
+            return await _execute(
+                command,
+                environment,
+                stdin=DEVNULL,
+                output=output,
+                dies_with_us=dies_with_us,
+                may_interrupt=may_interrupt,
+            )
 
     async def close(self) -> None:
         """Send those home that are still waiting."""
@@ -67,8 +81,15 @@ class Launcher:
 
 
 async def _execute(
-    command: Sequence[str], environment: Mapping[str, str], *, stdin: int, output: BinaryIO, dies_with_us: bool
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int,
+    output: BinaryIO,
+    dies_with_us: bool,
+    may_interrupt: bool = False,
 ) -> Process:
+    parent = os.getpid() if dies_with_us else None
     return await asyncio.create_subprocess_exec(
         *command,
         env=environment,
@@ -77,17 +98,22 @@ async def _execute(
         stderr=output,
         # Ctrl-C goes to the terminal's whole process group; the order in which things stop is ours to give.
         start_new_session=True,
-        preexec_fn=_die_with(os.getpid()) if dies_with_us and sys.platform == "linux" else None,
+        preexec_fn=_become_ours(parent, may_interrupt=may_interrupt) if sys.platform == "linux" else None,
     )
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """For the child to run before it becomes the program: the kernel kills it when we die, however we die."""
+def _become_ours(parent: int | None, *, may_interrupt: bool) -> Callable[[], None]:
+    """For the child to run before it becomes the program: the kernel is told how to run it, and to kill it when
+    `parent` dies, however it dies."""
     libc = ctypes.CDLL(None)
+    ask = scheduling(may_interrupt=may_interrupt)
 
-    def die_with_parent() -> None:
+    def become_ours() -> None:
+        ask()
+        if parent is None:
+            return
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # we died in between
+        if os.getppid() != parent:  # it died in between
             os._exit(1)
 
-    return die_with_parent
+    return become_ours

@@ -33,7 +33,7 @@ def recipe(
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
     return Recipe(
         name="nats",
-        launch=lambda log: launcher.program(command, environment, log, dies_with_us=True),
+        launch=lambda log: launcher.program(command, environment, log, dies_with_us=True, may_interrupt=True),
         ready=lambda: nats_ready(ports["nats"]),
         is_sick=lambda: nats_is_sick(ports["nats_monitor"]),
     )

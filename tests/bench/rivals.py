@@ -17,6 +17,7 @@ import asyncpg
 
 from deploy.failure import Failure
 from deploy.local.ports import HOST
+from deploy.local.scheduling import scheduling
 from shared.ids import OrgId, new_id
 from tests.bench.contender import DURABLE, FLOOR, MONOLITH, Contender
 from tests.bench.processes import parent_of
@@ -72,6 +73,7 @@ class Rival:
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
+                preexec_fn=scheduling(),  # as ours are run
             )
         try:
             await until(lambda: self._answers(process), within_seconds=START_SECONDS)

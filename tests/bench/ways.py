@@ -16,6 +16,7 @@ import msgspec
 
 from deploy.failure import Failure
 from deploy.local.ports import HOST
+from deploy.local.scheduling import scheduling
 from shared import clock
 from shared.ids import OrgId, new_id
 from shared.web.actor import IDENTITY_HEADER, Actor, Role, sign_identity
@@ -102,7 +103,9 @@ async def _nginx(service: str, folder: Path) -> AsyncIterator[str]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, service=urlsplit(service).netloc, host=HOST, port=port))
-    process = await asyncio.create_subprocess_exec(binary, "-c", str(config), "-p", str(folder))
+    process = await asyncio.create_subprocess_exec(
+        *(binary, "-c", str(config), "-p", str(folder)), preexec_fn=scheduling()
+    )
     try:
         await until(lambda: _is_listening(port))
         yield f"http://{HOST}:{port}"

@@ -22,6 +22,12 @@ from deploy.local.log import Log
 from deploy.local.supervisor import Supervisor
 
 LIVES = "import signal; print('here'); signal.pause()"
+HOW_IT_RUNS = """
+import os, subprocess, sys
+print(os.sched_getscheduler(0) == os.SCHED_BATCH, open('/proc/self/timerslack_ns').read().strip(), flush=True)
+if sys.argv[1:]:
+    sys.exit(subprocess.call([sys.executable, '-c', sys.argv[1]]))
+"""
 DIES = 'import sys; print(\'{"event": "no luck today"}\'); sys.exit(3)'
 
 
@@ -105,6 +111,19 @@ async def test_what_dies_again_and_again_is_started_ever_more_slowly(watched: Wa
         "orders ended with status 3 again and again; trying again in 0.4 s: no luck today",
         "orders ended with status 3 again and again; trying again in 0.8 s: no luck today",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no such scheduling elsewhere")
+@pytest.mark.parametrize(("may_interrupt", "dies_with_us"), [(False, True), (False, False), (True, True)])
+async def test_programs_and_what_they_start_take_turns_unless_they_may_interrupt(
+    tmp_path: Path, *, may_interrupt: bool, dies_with_us: bool
+) -> None:
+    log = Log(tmp_path / "log")
+    command = (sys.executable, "-c", HOW_IT_RUNS, HOW_IT_RUNS)
+    launcher = Launcher({}, log)
+    process = await launcher.program(command, os.environ, log, dies_with_us=dies_with_us, may_interrupt=may_interrupt)
+    assert await process.wait() == 0
+    assert log.path.read_text().splitlines() == [f"{not may_interrupt} 1000000"] * 2
 
 
 async def test_nothing_is_left_after_a_stop(watched: Watched) -> None:
