@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,11 +57,29 @@ def require_wrk() -> None:
 
 def one_at_a_time(calls: Calls, *, seconds: float) -> Outcome:
     """Call path after path for that long over one kept connection. Raises CallRefused."""
+    return _one_by_one(calls, seconds=seconds, pause_until=lambda _: None)
+
+
+def steadily(calls: Calls, *, per_second: int, seconds: float) -> Outcome:
+    """The same, but a call begins every 1/`per_second` seconds, or at once when the one before took longer."""
+
+    def pause_until(number: int) -> None:
+        left = began + number / per_second - time.perf_counter()
+        if left > 0:
+            time.sleep(left)
+
+    began = time.perf_counter()
+    return _one_by_one(calls, seconds=seconds, pause_until=pause_until)
+
+
+def _one_by_one(calls: Calls, *, seconds: float, pause_until: Callable[[int], None]) -> Outcome:
+    """Call path after path; `pause_until` returns when the call of that number may begin."""
     with _connected(calls.url) as connection:
         took: list[float] = []
         own = time.thread_time()
         began = time.perf_counter()
-        for request in _requests(calls):
+        for number, request in enumerate(_requests(calls)):
+            pause_until(number)
             sent = time.perf_counter()
             _exchange(connection, request)
             ended = time.perf_counter()

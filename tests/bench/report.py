@@ -115,19 +115,24 @@ def _ways(results: Results) -> Table:
 
 
 def _told(results: Results) -> Table:
-    table = _table(
-        "Events, from the begin of the transaction to a consumer", "signatures at once", "events", "p50 ms", "p99 ms"
-    )
-    for concurrency in sorted({told.concurrency for told in results.told}):
-        found = [told for told in results.told if told.concurrency == concurrency]
+    table = _table("Events, from the commit to a consumer", "signatures", "events", "p50 ms", "p99 ms")
+    for load in dict.fromkeys((told.concurrency, told.per_second) for told in results.told):
+        found = [told for told in results.told if (told.concurrency, told.per_second) == load]
         quantiles = [told.quantiles_ms for told in found]
         table.add_row(
-            str(concurrency),
+            _asked(*load),
             str(sum(told.events for told in found)),
             middle_and_spread(q[50] for q in quantiles),
             middle_and_spread(q[99] for q in quantiles),
         )
     return table
+
+
+def _asked(concurrency: int, per_second: int | None) -> str:
+    """How signatures were asked for."""
+    if per_second is not None:
+        return f"{per_second} a second"
+    return "one after another" if concurrency == 1 else f"{concurrency} at once"
 
 
 def _memory(results: Results) -> Table:

@@ -57,9 +57,13 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """How long events took from the begin of the transaction that wrote them to a durable consumer."""
+    """How long events took from the commit of the transaction that wrote them to a consumer of the stream.
+
+    Signatures were asked for so many at once and without a pause, or `per_second`.
+    """
 
     concurrency: int
+    per_second: int | None
     repeat: int
     events: int
     quantiles_ms: tuple[float, ...]

@@ -53,8 +53,10 @@ class Run:
 
     async def everything(self) -> None:
         wanted = self._options.pieces
-        if {"compare", "gateway", "events", "soak"} & set(wanted):
+        if {"compare", "gateway", "soak"} & set(wanted):
             await self._on_one_stack()
+        if "events" in wanted:
+            await self._events()
         if "start" in wanted:
             await self._starts()
         if "growth" in wanted:
@@ -71,8 +73,6 @@ class Run:
                 await self._compare(contender)
             if "gateway" in wanted:
                 await self._gateway(installation, contender)
-            if "events" in wanted:
-                await self._events(installation, contender)
             if "soak" in wanted:
                 self._say("Answering a great many requests, to look at the memory after")
                 share = QUICK_SOAK if self._options.quick else 1.0
@@ -107,10 +107,10 @@ class Run:
             )
         ]
 
-    async def _events(self, installation: Installation, contender: Contender) -> None:
+    async def _events(self) -> None:
         self._say("Listening for events while proposals are signed")
         found = events.listen(
-            installation, contender, self._folder, repeats=self._pace.repeats, seconds=self._pace.crowd_seconds
+            self._folder / "events", projects=PROJECTS, repeats=self._pace.repeats, seconds=self._pace.crowd_seconds
         )
         self.results.told += [told async for told in found]
 

@@ -78,7 +78,7 @@ def _growing(results: Results) -> Iterator[Target]:
 
 
 def _rest(results: Results) -> Iterator[Target]:
-    told = _median(told.quantiles_ms[99] for told in results.told if told.concurrency == 1)
+    told = _median(told.quantiles_ms[99] for told in results.told if told.concurrency == 1 and told.per_second is None)
     yield _target("event, from commit to consumer, p99", 5.0, "ms", told)
     idle, soaked = memory_mib(results, soaked=False), memory_mib(results, soaked=True)
     yield _target("memory of the six processes, idle", 600.0, "MB", idle)
