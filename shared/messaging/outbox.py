@@ -1,9 +1,11 @@
 """The outbox: an event is written with the change it tells of, and published once that has committed.
 
 Published at once by the process that wrote it; a sweep publishes what was left behind. While the broker keeps less than
-is written, events that have waited for too long are left to the sweep too: else it would publish them a second time,
-and the broker would fall further behind. Rows are kept for a day after they were published: when the stream's store was
-lost, everything kept is published again, so that no replica stays stale.
+is written, events wait, and sweeps take those that have waited for long. So whoever publishes one that is late takes it
+first, as a sweep would: else it would be published twice, and the broker would fall further behind.
+
+Rows are kept for a day after they were published: when the stream's store was lost, everything kept is published again,
+so that no replica stays stale.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -28,9 +31,9 @@ from shared.telemetry import log
 
 SWEEP_SECONDS = 0.5
 MARK_SECONDS = 0.25
-PATIENCE_SECONDS = 0.4
-"""For so long an event waits for its turn. This, the time to publish AT_ONCE events and MARK_SECONDS are together
-shorter than the age at which the sweep takes an event for left behind."""
+LATE_SECONDS = 0.4
+"""An event that has waited so long for its turn is late. This, the time to publish AT_ONCE events and MARK_SECONDS are
+together shorter than the age at which a sweep takes an event for left behind."""
 AT_ONCE = 50
 _BATCH = 200
 
@@ -48,6 +51,11 @@ select id, subject, type, body, traceparent from outbox
 where published_at is null and created_at < now() - interval '1 second'
 order by created_at limit $1 for update skip locked
 """
+TAKE_LATE = """
+select coalesce(array_agg(id), '{}') from (
+  select id from outbox where id = any($1::uuid[]) and published_at is null for update skip locked
+) as taken
+"""
 PUBLISH_AGAIN = """
 update outbox set published_at = null where published_at is not null
 """
@@ -56,9 +64,9 @@ insert into streams_seen (name, created) values ($1, $2)
 on conflict (name) do update set created = excluded.created where streams_seen.created <> excluded.created
 returning xmax <> 0
 """
-# Before each MARK: an outbox that was short when PostgreSQL last looked is otherwise read from end to end for each.
-MARK_BY_KEY = "set local enable_seqscan = off"
-MARK_BY_KEY_AND_LAZILY = "set local enable_seqscan = off; set local synchronous_commit = off"
+# Before MARK and TAKE_LATE: an outbox that was short when PostgreSQL last looked is otherwise read from end to end.
+BY_KEY = "set local enable_seqscan = off"
+BY_KEY_AND_LAZILY = "set local enable_seqscan = off; set local synchronous_commit = off"
 PRUNE_OUTBOX = """
 delete from outbox where published_at < now() - interval '1 day'
 """
@@ -93,6 +101,14 @@ async def put(tx: Tx, told: Event) -> None:
     tx.said.append(told)
 
 
+class _Waiting(NamedTuple):
+    """A committed event whose turn has not come."""
+
+    event: Event
+    late_at: float
+    """By the loop's time."""
+
+
 class Outbox:
     """Publishes what transactions have said."""
 
@@ -100,7 +116,7 @@ class Outbox:
         self._process = process
         self._database = database
         self._bus = bus
-        self._said: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
+        self._said: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._stream_created = ""
         self._swept_at = monotonic()
         database.on_commit = self._committed
@@ -115,15 +131,21 @@ class Outbox:
         published: list[UUID] = []
         mark_at = 0.0
         stream = self._stream_created
+        loop = asyncio.get_running_loop()
         while True:
             batch = await self._next_batch(until=mark_at if published else None)
-            if batch and not published:
-                mark_at = asyncio.get_running_loop().time() + MARK_SECONDS
-                stream = self._stream_created
-            published += await self._publish(batch)
-            if published and asyncio.get_running_loop().time() >= mark_at:
+            events = [each.event for each in batch]
+            is_late = bool(batch) and loop.time() >= batch[0].late_at
+            if events and not is_late:
+                if not published:
+                    mark_at = loop.time() + MARK_SECONDS
+                    stream = self._stream_created
+                published += await self._publish(events)
+            if published and (is_late or loop.time() >= mark_at):
                 await self._mark(published, stream)
                 published = []
+            if is_late:
+                await self._publish_late(events)
 
     async def sweep(self) -> None:
         """Publish what was left behind, for ever."""
@@ -150,19 +172,35 @@ class Outbox:
         asyncio.get_running_loop().call_soon(self._take_up, said)
 
     def _take_up(self, said: Sequence[Event]) -> None:
-        until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        late_at = asyncio.get_running_loop().time() + LATE_SECONDS
         for told in said:
-            self._said.put_nowait((until, told))
+            self._said.put_nowait(_Waiting(told, late_at))
 
     async def _sweep_once(self) -> int:
         async with self._database.transaction_across_organisations() as tx:
             left = await tx.rows(Event, TAKE_LEFT_BEHIND, _BATCH)
-            stream = self._stream_created
-            published = await self._publish(left, is_again=True)
-            if published:
-                await tx.run(MARK_BY_KEY)
-                await tx.run(MARK, published, topology.EVENTS, stream)
-        EVENTS_LEFT_BEHIND.inc(len(published))
+            if left:
+                await tx.run(BY_KEY)
+            published = await self._publish_taken(tx, left)
+        EVENTS_LEFT_BEHIND.inc(published)
+        return published
+
+    async def _publish_late(self, events: Sequence[Event]) -> None:
+        """Those that no sweep has taken; none takes them meanwhile."""
+        try:
+            async with self._database.transaction_across_organisations() as tx:
+                await tx.run(BY_KEY_AND_LAZILY)
+                taken = set(await tx.value(TAKE_LATE, [told.id for told in events]))
+                await self._publish_taken(tx, [told for told in events if told.id in taken])
+        except (DatabaseAway, DatabaseBusy) as error:
+            _log.info("late events are left to the sweep", count=len(events), cause=repr(error))
+
+    async def _publish_taken(self, tx: Tx, events: Sequence[Event]) -> int:
+        """Publish and mark events whose rows the transaction has locked; how many are kept."""
+        stream = self._stream_created
+        published = await self._publish(events, is_again=True)
+        if published:
+            await tx.run(MARK, published, topology.EVENTS, stream)
         return len(published)
 
     async def _publish(self, events: Sequence[Event], *, is_again: bool = False) -> list[UUID]:
@@ -184,24 +222,23 @@ class Outbox:
         message_id = f"{told.id}.{new_id()}" if is_again else str(told.id)
         return Message(told.subject, told.body, envelope.headers(message_id))
 
-    async def _next_batch(self, *, until: float | None) -> list[Event]:
-        """What has been said, and is not published yet nor left to the sweep; none when `until` (the loop's time) has
-        come or all of it has waited for too long."""
+    async def _next_batch(self, *, until: float | None) -> list[_Waiting]:
+        """What has been said and not yet published, oldest first: at least one unless `until` (the loop's time) comes
+        first."""
         try:
             async with asyncio.timeout_at(until):
-                taken = [await self._said.get()]
+                batch = [await self._said.get()]
         except TimeoutError:
             return []
-        while not self._said.empty() and len(taken) < AT_ONCE:
-            taken.append(self._said.get_nowait())
-        now = asyncio.get_running_loop().time()
-        return [told for patient_until, told in taken if now < patient_until]
+        while not self._said.empty() and len(batch) < AT_ONCE:
+            batch.append(self._said.get_nowait())
+        return batch
 
     async def _mark(self, published: list[UUID], stream: str) -> None:
         """Marks come a little later, many at once; one that is lost only publishes the same event id again."""
         try:
             async with self._database.transaction_across_organisations() as tx:
-                await tx.run(MARK_BY_KEY_AND_LAZILY)
+                await tx.run(BY_KEY_AND_LAZILY)
                 await tx.run(MARK, published, topology.EVENTS, stream)
         except (DatabaseAway, DatabaseBusy) as error:
             _log.info("events will be marked as published by the sweep", count=len(published), cause=repr(error))

@@ -13,12 +13,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import nats
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from shared.messaging.topology import EVENTS
@@ -42,6 +44,7 @@ _MOST_PER_SECOND = 1500
 _IN_FLIGHT = 64
 _NEWEST = ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE)
 KEEP_COMMIT_TIMES = "alter system set track_commit_timestamp = on"
+WAITING = "select count(*) from outbox where published_at is null"
 COMMITTED = """
 select id, extract(epoch from pg_xact_commit_timestamp(xmin))::float8 as at from {table} where id = any($1)
 """
@@ -63,26 +66,42 @@ class _Thing(msgspec.Struct):
     id: UUID
 
 
-_Heard = dict[tuple[str, UUID], float]
-"""(Resource, id) → when, in seconds since the epoch."""
+class _Consumer:
+    """What it has heard, and when, in seconds since the epoch, by resource and id."""
+
+    def __init__(self) -> None:
+        self.heard: dict[tuple[str, UUID], float] = {}
+        self._last = 0
+
+    async def hear(self, message: Msg) -> None:
+        at = time.time()
+        thing = msgspec.json.decode(message.data, type=_Thing)
+        # An event that is told again has been heard.
+        self.heard.setdefault((message.subject.split(".")[2], thing.id), at)
+        self._last = message.metadata.sequence.stream
+
+    async def has_heard_all(self, installation: Installation, stream: JetStreamContext) -> bool:
+        """Nothing waits in an outbox, nor in the stream."""
+        for service in {service for service, _ in TABLES.values()}:
+            if await _value(installation, service, WAITING):
+                return False
+        return self._last >= (await stream.stream_info(EVENTS)).state.last_seq
 
 
 async def listen(folder: Path, *, projects: int, repeats: int, seconds: float) -> AsyncIterator[Told]:
     """Measure while proposals are signed, on an installation of its own in `folder`; yields each as it is known."""
     async with ours.started(folder) as installation:
-        connection = await asyncpg.connect(ours.dsn(installation, "proposals"))
-        await connection.execute(KEEP_COMMIT_TIMES)
-        await connection.close()
+        await _value(installation, "proposals", KEEP_COMMIT_TIMES)
     async with ours.started(folder) as installation:
         contender = await ours.contender(installation, projects=projects)
         for load in LOADS:
-            await _sign(contender, load, 1.0, folder)
+            async with _consumer(installation):
+                await _sign(contender, load, 1.0, folder)
         for repeat in range(repeats):
             for load in LOADS:
-                async with _consumer(installation) as heard:
+                async with _consumer(installation) as consumer:
                     await _sign(contender, load, seconds, folder)
-                    await _quiet(heard)
-                took = await _took_ms(installation, heard)
+                took = await _took_ms(installation, consumer.heard)
                 yield Told(
                     concurrency=load.at_once,
                     per_second=load.per_second,
@@ -104,29 +123,28 @@ async def _sign(contender: Contender, load: Load, seconds: float, folder: Path) 
 
 
 @asynccontextmanager
-async def _consumer(installation: Installation) -> AsyncIterator[_Heard]:
-    heard: _Heard = {}
+async def _consumer(installation: Installation) -> AsyncIterator[_Consumer]:
+    """Of all events within the block, and those that come of it after."""
+    consumer = _Consumer()
     client = await nats.connect(installation.ready["services"]["nats"]["url"])
-
-    async def hear(message: Msg) -> None:
-        at = time.time()
-        thing = msgspec.json.decode(message.data, type=_Thing)
-        # An event that is told again has been heard.
-        heard.setdefault((message.subject.split(".")[2], thing.id), at)
-
     try:
-        await client.jetstream().subscribe("evt.>", stream=EVENTS, cb=hear, config=_NEWEST, manual_ack=True)
-        yield heard
+        stream = client.jetstream()
+        await stream.subscribe("evt.>", stream=EVENTS, cb=consumer.hear, config=_NEWEST, manual_ack=True)
+        yield consumer
+        await until(lambda: consumer.has_heard_all(installation, stream), within_seconds=60)
     finally:
         await client.close()
 
 
-async def _quiet(heard: _Heard) -> None:
-    """Wait until nothing has come for a quarter of a second."""
-    await until(lambda: not heard or time.time() - max(heard.values()) > 0.25, within_seconds=30)
+async def _value(installation: Installation, service: str, query: str) -> Any:
+    connection = await asyncpg.connect(ours.dsn(installation, service))
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
 
 
-async def _took_ms(installation: Installation, heard: _Heard) -> list[float]:
+async def _took_ms(installation: Installation, heard: dict[tuple[str, UUID], float]) -> list[float]:
     """Of each event. Raises KeyError for one that no signature writes."""
     took: list[float] = []
     for resource in {resource for resource, _ in heard}:

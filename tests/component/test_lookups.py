@@ -108,7 +108,7 @@ async def test_only_its_key_leads_to_the_event_that_is_marked(stale: Stale):
     connection, _, _ = stale
     await connection.execute("set plan_cache_mode = force_generic_plan")
     found: dict[str, set[str]] = {}
-    for setting in (outbox.MARK_BY_KEY, outbox.MARK_BY_KEY_AND_LAZILY, "select"):
+    for setting in (outbox.BY_KEY, outbox.BY_KEY_AND_LAZILY, "select"):
         async with connection.transaction():
             await connection.execute(setting)
             found[setting] = set(indexes(await plan_of(connection, outbox.MARK, ("null", "''", "''"))))

@@ -193,10 +193,11 @@ async def test_events_that_wait_until_the_sweep_has_taken_them_are_published_onc
     await bus.open()
     async with opened(dsn) as database:
         behind = outbox.Outbox(NAME, database, bus)
+        told = [told_of(staff.org_id) for _ in range(5)]
         async with database.transaction(staff.org_id) as tx:
-            for _ in range(5):
-                await outbox.put(tx, told_of(staff.org_id))
-        await orchestrator.hears(staff.org_id, 5)  # by the sweep of the service
+            for each in told:
+                await outbox.put(tx, each)
+        await until(lambda: is_marked(database, told[-1]))  # by the sweep of the service
         publishing = asyncio.create_task(behind.publish_said())
         await until(lambda: bus.is_connected)
         async with database.transaction(staff.org_id) as tx:
@@ -204,6 +205,34 @@ async def test_events_that_wait_until_the_sweep_has_taken_them_are_published_onc
         heard = await orchestrator.hears(staff.org_id, 6)
         assert [body["name"] for _, _, body in heard] == ["Told"] * 5 + ["Last"]
         await end([publishing])
+    await bus.close()
+
+
+async def test_events_that_are_late_are_published_and_marked_in_the_same_transaction(
+    databases: Databases, shared_broker: Broker, orchestrator: Orchestrator, staff: Actor
+) -> None:
+    """Where nobody sweeps."""
+    bus = Bus(process=NAME, url=shared_broker.url(NAME))
+    await bus.open()
+    async with databases.fresh(NAME) as dsn, opened(dsn) as database:
+        behind = outbox.Outbox(NAME, database, bus)
+        await until(lambda: bus.is_connected)
+        info = await bus.streams.stream_info(EVENTS)
+        await behind.stream_created(EVENTS, msgspec.to_builtins(info.created))
+        told = [told_of(staff.org_id) for _ in range(2 * outbox.AT_ONCE)]
+        at = asyncio.get_running_loop().time()
+        async with database.transaction(staff.org_id) as tx:
+            for each in told:
+                await outbox.put(tx, each)
+        await until(lambda: asyncio.get_running_loop().time() > at + 2 * outbox.LATE_SECONDS)
+        publishing = asyncio.create_task(behind.publish_said())
+        heard = await orchestrator.hears(staff.org_id, len(told))
+        assert {id for _, id, _ in heard} == {str(each.id) for each in told}
+        await until(lambda: is_marked(database, told[-1]))
+        await end([publishing])
+        async with database.transaction_across_organisations() as tx:
+            written = await tx.value("select count(distinct xmin::text) from outbox where published_at is not null")
+        assert written == 2
     await bus.close()
 
 
