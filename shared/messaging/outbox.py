@@ -101,7 +101,7 @@ async def put(tx: Tx, told: Event) -> None:
     tx.said.append(told)
 
 
-class _Waiting(NamedTuple):
+class _Said(NamedTuple):
     """A committed event whose turn has not come."""
 
     event: Event
@@ -116,7 +116,7 @@ class Outbox:
         self._process = process
         self._database = database
         self._bus = bus
-        self._said: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._said: asyncio.Queue[_Said] = asyncio.Queue()
         self._stream_created = ""
         self._swept_at = monotonic()
         database.on_commit = self._committed
@@ -174,7 +174,7 @@ class Outbox:
     def _take_up(self, said: Sequence[Event]) -> None:
         late_at = asyncio.get_running_loop().time() + LATE_SECONDS
         for told in said:
-            self._said.put_nowait(_Waiting(told, late_at))
+            self._said.put_nowait(_Said(told, late_at))
 
     async def _sweep_once(self) -> int:
         async with self._database.transaction_across_organisations() as tx:
@@ -222,7 +222,7 @@ class Outbox:
         message_id = f"{told.id}.{new_id()}" if is_again else str(told.id)
         return Message(told.subject, told.body, envelope.headers(message_id))
 
-    async def _next_batch(self, *, until: float | None) -> list[_Waiting]:
+    async def _next_batch(self, *, until: float | None) -> list[_Said]:
         """What has been said and not yet published, oldest first: at least one unless `until` (the loop's time) comes
         first."""
         try:

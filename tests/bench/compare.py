@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tests.bench.contender import DURABLE, Contender
-from tests.bench.load import Calls, Outcome, many_at_once, one_at_a_time
+from tests.bench.load import Calls, Outcome, many_at_once, one_at_a_time, steadily
 from tests.bench.processes import cpu_seconds
 from tests.bench.results import LOAD, Measurement, Part
 
@@ -75,8 +75,18 @@ async def _calls(contender: Contender, part: Part, seconds: float) -> Calls:
     return contender.retrieving() if part == "retrieve" else contender.listing()
 
 
-async def _load(contender: Contender, calls: Calls, concurrency: int, seconds: float, folder: Path) -> Outcome:
-    outcome = await asyncio.to_thread(_run, calls, concurrency, seconds, folder)
+async def load(
+    contender: Contender, part: Part, concurrency: int, seconds: float, folder: Path, *, per_second: int | None = None
+) -> Outcome:
+    """Call without a pause, or one at a time and `per_second`."""
+    calls = await _calls(contender, part, seconds)
+    return await _load(contender, calls, concurrency, seconds, folder, per_second)
+
+
+async def _load(
+    contender: Contender, calls: Calls, concurrency: int, seconds: float, folder: Path, per_second: int | None = None
+) -> Outcome:
+    outcome = await asyncio.to_thread(_run, calls, concurrency, seconds, folder, per_second)
     if calls.once:
         # Calls under way at the end are not counted, but may have signed.
         contender.signed(outcome.requests + (_IN_FLIGHT if concurrency > 1 else 0))
@@ -86,10 +96,12 @@ async def _load(contender: Contender, calls: Calls, concurrency: int, seconds: f
 async def _warm_up(contender: Contender, part: Part, pace: Pace, folder: Path) -> None:
     """One at a time, and as many at once as open all connections."""
     for concurrency, seconds in ((1, pace.warm_up_seconds), (CONCURRENCIES[-1], pace.crowd_seconds)):
-        await _load(contender, await _calls(contender, part, seconds), concurrency, seconds, folder)
+        await load(contender, part, concurrency, seconds, folder)
 
 
-def _run(calls: Calls, concurrency: int, seconds: float, folder: Path) -> Outcome:
+def _run(calls: Calls, concurrency: int, seconds: float, folder: Path, per_second: int | None) -> Outcome:
+    if per_second is not None:
+        return steadily(calls, per_second=per_second, seconds=seconds)
     if concurrency == 1:
         return one_at_a_time(calls, seconds=seconds)
     return many_at_once(calls, folder, connections=concurrency, seconds=seconds)

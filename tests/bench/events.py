@@ -8,7 +8,6 @@ stream has kept it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,8 +24,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from shared.messaging.topology import EVENTS
 from tests.bench import ours
-from tests.bench.contender import Contender
-from tests.bench.load import many_at_once, one_at_a_time, quantiles, steadily
+from tests.bench.compare import load
+from tests.bench.load import quantiles
 from tests.bench.results import Told
 from tests.support.installation import Installation
 from tests.support.servers import until
@@ -39,9 +38,7 @@ TABLES = {
 }
 """What a signature tells of → the service whose it is, and its table."""
 PER_SECOND = 50
-"""Signatures, when they are asked for at a steady pace: three million in 17 hours."""
-_MOST_PER_SECOND = 1500
-_IN_FLIGHT = 64
+"""Signatures, when they are asked for at a steady pace."""
 _NEWEST = ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE)
 KEEP_COMMIT_TIMES = "alter system set track_commit_timestamp = on"
 WAITING = "select count(*) from outbox where published_at is null"
@@ -50,14 +47,8 @@ select id, extract(epoch from pg_xact_commit_timestamp(xmin))::float8 as at from
 """
 
 
-class Load(msgspec.Struct, frozen=True):
-    """How signatures are asked for: without a pause, so many at once; or one at a time, `per_second`."""
-
-    at_once: int = 1
-    per_second: int | None = None
-
-
-LOADS = (Load(), Load(per_second=PER_SECOND), Load(at_once=16))
+LOADS = ((1, None), (1, PER_SECOND), (16, None))
+"""How signatures are asked for: so many at once and without a pause, or one at a time and so many a second."""
 
 
 class _Thing(msgspec.Struct):
@@ -94,32 +85,21 @@ async def listen(folder: Path, *, projects: int, repeats: int, seconds: float) -
         await _value(installation, "proposals", KEEP_COMMIT_TIMES)
     async with ours.started(folder) as installation:
         contender = await ours.contender(installation, projects=projects)
-        for load in LOADS:
+        for at_once, per_second in LOADS:
             async with _consumer(installation):
-                await _sign(contender, load, 1.0, folder)
+                await load(contender, "sign", at_once, 1.0, folder, per_second=per_second)
         for repeat in range(repeats):
-            for load in LOADS:
+            for at_once, per_second in LOADS:
                 async with _consumer(installation) as consumer:
-                    await _sign(contender, load, seconds, folder)
+                    await load(contender, "sign", at_once, seconds, folder, per_second=per_second)
                 took = await _took_ms(installation, consumer.heard)
                 yield Told(
-                    concurrency=load.at_once,
-                    per_second=load.per_second,
+                    concurrency=at_once,
+                    per_second=per_second,
                     repeat=repeat,
                     events=len(took),
                     quantiles_ms=quantiles(took),
                 )
-
-
-async def _sign(contender: Contender, load: Load, seconds: float, folder: Path) -> None:
-    calls = await contender.signing(int(seconds * _MOST_PER_SECOND))
-    if load.per_second is not None:
-        outcome = await asyncio.to_thread(steadily, calls, per_second=load.per_second, seconds=seconds)
-    elif load.at_once > 1:
-        outcome = await asyncio.to_thread(many_at_once, calls, folder, connections=load.at_once, seconds=seconds)
-    else:
-        outcome = await asyncio.to_thread(one_at_a_time, calls, seconds=seconds)
-    contender.signed(outcome.requests + (_IN_FLIGHT if load.at_once > 1 else 0))
 
 
 @asynccontextmanager
