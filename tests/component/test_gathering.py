@@ -22,6 +22,10 @@ from tests.support.interference import is_waiting_for_a_lock
 from tests.support.servers import Broker, until
 from tests.support.services import running
 
+PROJECTS_IN_CONVERSATIONS, ENGAGEMENTS_IN_ORDERS = ("conversations", "project"), ("orders", "engagement")
+AT_ONCE = 4
+"""Messages that the service handles at a time."""
+
 
 class Copy:
     """A service's copy of what the engagement service has, in the test's hands."""
@@ -67,26 +71,26 @@ class Copy:
 @pytest_asyncio.fixture(
     scope="module",
     loop_scope="session",
-    params=[("conversations", "project"), ("orders", "engagement")],
+    params=[PROJECTS_IN_CONVERSATIONS, ENGAGEMENTS_IN_ORDERS],
     ids=lambda param: param[0],
 )
 async def copy(request: pytest.FixtureRequest, databases: Databases, shared_broker: Broker) -> AsyncIterator[Copy]:
     service, resource = request.param
     async with (
         databases.fresh(service) as dsn,
-        running(service, dsn, shared_broker),
+        running(service, dsn, shared_broker, SERX_CONCURRENT_MESSAGES=str(AT_ONCE)),
         orchestrating(shared_broker) as orchestrator,
         opened(dsn) as database,
     ):
         yield Copy(service, resource, database, orchestrator, dsn)
 
 
-async def waiting(broker: Broker, service: str) -> int:
-    """How many events the service was given and has not acked."""
+async def has_been_given(broker: Broker, service: str, count: int) -> bool:
+    """Whether the service was given so many events that it has not acked."""
     connection = await nats.connect(broker.operator)
     try:
         info = await connection.jetstream().consumer_info(topology.EVENTS, service)
-        return info.num_ack_pending or 0
+        return (info.num_ack_pending or 0) == count
     finally:
         await connection.close()
 
@@ -97,18 +101,10 @@ async def gathered(copy: Copy, databases: Databases, broker: Broker, first: Any,
     await copy.tell(first)
     await until(lambda: is_waiting_for_a_lock(databases, copy.dsn))
     await copy.tell(*others)
-
-    async def are_given() -> bool:
-        return await waiting(broker, copy.service) == 1 + len(others)
-
-    await until(are_given)
+    await until(lambda: has_been_given(broker, copy.service, 1 + len(others)))
     await somebody.execute("rollback")
     await somebody.close()
-
-    async def are_done() -> bool:
-        return await waiting(broker, copy.service) == 0
-
-    await until(are_done)
+    await until(lambda: has_been_given(broker, copy.service, 0))
 
 
 async def test_what_comes_meanwhile_is_kept_in_one_transaction(copy: Copy, databases: Databases, shared_broker: Broker):
@@ -155,31 +151,24 @@ async def test_organisations_are_kept_apart(copy: Copy, databases: Databases, sh
     assert (await copy.kept(other)).keys() == {theirs.id}
 
 
+@pytest.mark.parametrize("copy", [ENGAGEMENTS_IN_ORDERS], indirect=True, ids=lambda param: param[0])
 async def test_a_command_does_not_wait_for_facts_that_are_being_kept(
-    databases: Databases, shared_broker: Broker
-) -> None:
-    """Of a service that handles one message at a time."""
-    async with (
-        databases.fresh("orders") as dsn,
-        running("orders", dsn, shared_broker, SERX_CONCURRENT_MESSAGES="1"),
-        orchestrating(shared_broker) as orchestrator,
-        opened(dsn) as database,
-    ):
-        orders = Copy("orders", "engagement", database, orchestrator, dsn)
-        fact = orders.fact(new_id())
-        somebody = await orders.held(fact)
-        await orders.tell(fact)
-        await until(lambda: is_waiting_for_a_lock(databases, dsn))
-        command = place_order(new_id())
-        reply = await orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order")
-        assert reply.outcome == "done"
-        assert await is_waiting_for_a_lock(databases, dsn)
-        await somebody.close()
-
-        async def is_kept() -> bool:
-            return fact.id in await orders.kept(fact.org_id)
-
-        await until(is_kept)
+    copy: Copy, databases: Databases, shared_broker: Broker
+):
+    org = new_id()
+    first, others = copy.fact(org), [copy.fact(org) for _ in range(AT_ONCE)]
+    somebody = await copy.held(first)
+    await copy.tell(first)
+    await until(lambda: is_waiting_for_a_lock(databases, copy.dsn))
+    await copy.tell(*others)
+    await until(lambda: has_been_given(shared_broker, copy.service, 1 + AT_ONCE))
+    command = place_order(new_id())
+    reply = await copy.orchestrator.ask(copy.service, "place", command, key=f"{command.saga_id}.order")
+    assert reply.outcome == "done"
+    assert await copy.kept(org) == {}
+    await somebody.close()
+    await until(lambda: has_been_given(shared_broker, copy.service, 0))
+    assert (await copy.kept(org)).keys() == {first.id, *(fact.id for fact in others)}
 
 
 async def test_one_that_is_no_good_is_parked_and_the_others_are_kept(
