@@ -107,7 +107,7 @@ def faults(plan: dict[str, Any]) -> Iterator[str]:
     if kind == "Seq Scan":
         yield f"reads all of {table}"
     condition = plan.get("Index Cond", "")
-    if plan.get("Index Name") == "users_login" and "email_key = " in condition:
+    if plan.get("Index Name") in ("users_login", "users_namesakes") and "email_key" in condition:
         return  # whoever has that very address, in however many organisations
     if "Index Name" in plan and not plan["Index Name"].endswith("_pkey") and "org_id" not in condition:
         yield f"reads {plan['Index Name']} past the organisation"

@@ -62,7 +62,7 @@ async def lock(tx: Tx, actor: Actor, client: UUID | None, *, email: str | UnsetT
 async def change(tx: Tx, found: Client, changes: ClientChanges, at: datetime) -> Client:
     """Change a client that is locked. Raises ClientIsClosing, EmailTaken."""
     after = found.changed(changes, at)
-    if changes.email is not UNSET:
+    if after.email != found.email:
         await _require_free(tx, after)
     stored = await clients.save(tx, found, after)
     await outbox.put(tx, changed(new_id(), stored.state))

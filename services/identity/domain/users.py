@@ -61,7 +61,7 @@ async def lock(tx: Tx, actor: Actor, user: UUID | None, *, email: str | UnsetTyp
 async def change(tx: Tx, found: User, changes: UserChanges, at: datetime) -> User:
     """Change a member of staff who is locked. Raises EmailTaken, LastAdmin."""
     after = found.changed(changes, at)
-    if changes.email is not UNSET:
+    if after.email != found.email:
         await _require_free(tx, after)
     return await _save(tx, found, after)
 

@@ -9,15 +9,15 @@ import msgspec
 from services.identity.model.throttle import WINDOW, Throttled
 from shared.database import Tx
 
-# Keyed in SQL by the same lower() as accounts are, so that no spelling of an e-mail gets a count of its own.
+# Keyed as accounts are, by the database, so that no spelling of an e-mail gets a count of its own.
 GET = """
 select kind, failed_at from login_attempts
-where (kind, subject) in (('account', lower($1)), ('address', lower($2)))
+where (kind, subject) in (('account', email_key_of($1)), ('address', lower($2)))
 """
 # The row's lock makes the count exact: the failure over the limit is not written, and returns nothing.
 COUNT_FAILURE = """
 insert into login_attempts as a (kind, subject, failed_at, last_failed_at)
-values ($1, lower($2), array[$3::timestamptz], $3)
+values ($1, case $1 when 'account' then email_key_of($2) else lower($2) end, array[$3::timestamptz], $3)
 on conflict (kind, subject) do update set
   failed_at = array(select f from unnest(a.failed_at) f where f > $3 - $5::interval) || $3::timestamptz,
   last_failed_at = greatest(a.last_failed_at, $3)

@@ -36,7 +36,7 @@ select {COLUMNS} from clients where org_id = $1 and id = $2 and stage <> 'delete
 SAVE = f"""
 update clients set version = $4, name_f = $5, name_l = $6, email = $7, company = $8, phone = $9, tax_id = $10,
   note = $11, address = $12, custom_fields = $13, is_enabled = $14, password_hash = $15, stage = $16, closing_at = $17,
-  updated_at = $18
+  updated_at = $18, namesake = case when email = $7 then namesake end
 where org_id = $1 and id = $2 and version = $3 returning {COLUMNS}
 """
 PAGES = pages(
@@ -71,13 +71,19 @@ where c.org_id = $1 and c.id = $2 and c.stage <> 'deleted'
 # `made` finds what an earlier delivery made, should its e-mail have changed since. xmax is 0 in a row just inserted.
 ENSURE = f"""
 with staff as (
-  select 1 from users where org_id = $1 and email_key = lower($4)
+  select 1 from users where org_id = $1 and (email_key = email_key_of($4) or namesake = email_key_of($4))
 ), made as (
   select {STATE} from clients c where c.org_id = $1 and c.id = $2
+), namesake as (
+  select {STATE} from clients c
+  where c.org_id = $1 and c.namesake = email_key_of($4) and c.stage <> 'deleted' and not exists (
+    select from clients other
+    where other.org_id = $1 and other.email_key = email_key_of($4) and other.stage <> 'deleted')
+  order by c.created_at, c.id limit 1
 ), ensured as (
   insert into clients as c (org_id, id, name_f, name_l, email, company, created_at, updated_at)
   select $1, $2, $5, $6, $4, $7, $8, $8
-  where not exists (select from staff) and not exists (select from made)
+  where not exists (select from staff) and not exists (select from made) and not exists (select from namesake)
   on conflict (org_id, email_key) where stage <> 'deleted' do update set id = c.id
   returning {STATE}, c.xmax = 0 as is_new
 ), said as (
@@ -89,6 +95,9 @@ from ensured
 union all
 select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
 from made
+union all
+select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
+from namesake where not exists (select from made) and not exists (select from staff)
 """
 # By the database's clock. Taking one up again is a lease: other replicas leave it alone for as long.
 TAKE_CUT_SHORT = f"""

@@ -6,13 +6,18 @@ from uuid import UUID
 
 from shared.database import Tx
 
-# Two tables hold e-mails, so that no unique index can span them. Taken before any row is locked: one order for all.
+# Two tables hold e-mails, and namesakes have keys of their own (see the migration): no unique index spans them all.
+# Taken before any row is locked: one order for all.
 LOCK = """
-select pg_advisory_xact_lock(hashtextextended($1::uuid::text || lower($2::text), 1))
+select pg_advisory_xact_lock(hashtextextended($1::uuid::text || email_key_of($2), 1))
 """
 IS_TAKEN = """
-select exists (select from users where org_id = $1 and email_key = lower($2) and id <> $3)
-  or exists (select from clients where org_id = $1 and email_key = lower($2) and id <> $3 and stage <> 'deleted')
+select exists (
+  select from users where org_id = $1 and (email_key = email_key_of($2) or namesake = email_key_of($2)) and id <> $3
+) or exists (
+  select from clients where org_id = $1 and (email_key = email_key_of($2) or namesake = email_key_of($2)) and id <> $3
+    and stage <> 'deleted'
+)
 """
 
 

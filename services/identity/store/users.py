@@ -29,7 +29,7 @@ select {COLUMNS} from users where org_id = $1 and id = $2 for no key update
 """
 SAVE = """
 update users set version = $4, name_f = $5, name_l = $6, email = $7, role = $8, is_enabled = $9, password_hash = $10,
-  updated_at = $11
+  updated_at = $11, namesake = case when email = $7 then namesake end
 where org_id = $1 and id = $2 and version = $3
 """
 PAGES = pages(

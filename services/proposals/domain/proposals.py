@@ -142,7 +142,7 @@ async def tell(tx: Tx, question: ProposalQuestion) -> ProposalState | None:
 
 def reader(actor: Actor) -> str | None:
     """The address whose proposals alone the actor may see; None for staff, who see all."""
-    return None if actor.is_staff else actor.email.lower()
+    return None if actor.is_staff else actor.email
 
 
 async def _require_templates(tx: Tx, org: UUID, items: tuple[NewItem, ...]) -> None:

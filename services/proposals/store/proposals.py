@@ -29,7 +29,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 # A client sees what was sent to them: never a draft, never another address's.
 READABLE = """
-org_id = $1 and deleted_at is null and ($2::text is null or (client_email_key = $2 and status <> 0))
+org_id = $1 and deleted_at is null and ($2::text is null or (client_email_key = email_key_of($2) and status <> 0))
 """
 GET = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3
@@ -96,9 +96,9 @@ select count(*) from proposals where {FILTERED} and $5::timestamptz is not null
 select {COLUMNS}, {{sorting}} from proposals where $5::timestamptz is not null and {FILTERED}
 """,
     filters={
-        "only_sent_to": Filter("client_email_key = $2 and status <> 0", "$2::text is null"),
+        "only_sent_to": Filter("client_email_key = email_key_of($2) and status <> 0", "$2::text is null"),
         "status": Filter(OF_STATUS, "$3::smallint is null"),
-        "client_email": Filter("client_email_key = $4", "$4::text is null"),
+        "client_email": Filter("client_email_key = email_key_of($4)", "$4::text is null"),
     },
     sorts={
         "id": Sort("id", "uuid"),
@@ -203,8 +203,7 @@ async def delete(tx: Tx, after: Proposal) -> None:
 
 async def page(tx: Tx, org: UUID, filters: Filters, window: Window, *, at: datetime) -> Page[Proposal]:
     """One page without items, and how many there are in all."""
-    email = filters.client_email.lower() if filters.client_email is not None else None
-    arguments = (org, filters.only_sent_to, filters.status, email, at)
+    arguments = (org, filters.only_sent_to, filters.status, filters.client_email, at)
     return await tx.page(Proposal, PAGES, choice(filters), window, *arguments)
 
 

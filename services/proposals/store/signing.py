@@ -22,7 +22,7 @@ from shared.web.idempotency import Key
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
+select begin_signing_by_key($1, $2, $3, $4, email_key_of($5), $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
 """
 COMPLETE = """
 select complete_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
