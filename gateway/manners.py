@@ -13,8 +13,9 @@ PARAMETERS: Final[Document] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": (
-            "1 to 255 printable ASCII characters, quoted or bare. For 24 hours the same request under the same key is "
-            "given the first answer again."
+            "1 to 255 printable ASCII characters, quoted or bare. A key belongs to its caller, method and path. "
+            "For 24 hours the same body under the same key is given the first answer again, but for a secret in it; "
+            "a call that was refused burns no key."
         ),
         "schema": {
             "type": "string",
@@ -46,7 +47,7 @@ HEADERS: Final[Document] = {
 }
 _KEY_REFUSALS: Final[Document] = {
     "409": {"description": "The first request under the Idempotency-Key is still running"},
-    "422": {"description": "The Idempotency-Key was used for another request"},
+    "422": {"description": "The Idempotency-Key was used with another body"},
 }
 _NOT_MODIFIED: Final[Document] = {"304": {"description": "The caller has it already"}}
 

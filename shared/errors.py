@@ -59,8 +59,18 @@ class KeyInUse(StateForbids):
         super().__init__("The first request with this Idempotency-Key is still running.")
 
 
-class KeyReused(DomainError):
-    """The Idempotency-Key was used before, with another request."""
+class KeyOutdated(StateForbids):
+    """The Idempotency-Key was used before an upgrade that forgot whose it was: nobody can be given its answer."""
 
     def __init__(self) -> None:
-        super().__init__("The Idempotency-Key was used before, with another method, path or body.")
+        super().__init__(
+            "The Idempotency-Key was used before an upgrade, and its answer is not known any more. "
+            "See whether the call was done before you make it with another key."
+        )
+
+
+class KeyReused(DomainError):
+    """The Idempotency-Key was used before, with another body."""
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key was used before on this path, with another body.")

@@ -54,7 +54,7 @@ def create_app(config: IdentitySettings) -> Litestar:
         NAME,
         config,
         routes=[AuthController, ClientController, UserController, TokenController, CredentialController],
-        state={"database": database, "internal_keys": config.internal_keys},
+        state={"database": database, "config": config, "internal_keys": config.internal_keys},
         dependencies=given,
         probes={"database": database.is_there, "broker": messenger.is_there},
         gauges=[database.gauges, messenger.gauges],

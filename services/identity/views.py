@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from services.identity.model.clients import Address, Client
 from services.identity.model.credentials import ApiToken, Verified
@@ -16,6 +17,7 @@ from shared.web.actor import Actor, Role
 
 BEARER: Final = "bearer"
 BALANCE: Final = "0.00"
+SHOWN_ONCE: Final = "The token was shown once, in the first answer, and is stored nowhere."
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +57,17 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTokenView(TokenView, frozen=True, kw_only=True):
-    """A token just made: `token` is shown this once."""
+    """A token just made: `token` is shown this once.
 
-    token: str
+    A repetition under an `Idempotency-Key` has null in its place, and a `notice` that says why.
+    """
+
+    token: str | None
+    notice: str | UnsetType = UNSET
+
+    def without_secret(self) -> NewTokenView:
+        """What may be stored of it, for a repetition."""
+        return msgspec.structs.replace(self, token=None, notice=SHOWN_ONCE)
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ def create_app(config: ProposalSettings) -> Litestar:
         NAME,
         config,
         routes=[ServiceController, ProposalController, SignController],
-        state={"database": database},
+        state={"database": database, "desk": desk},
         dependencies={"database": database, "desk": desk},
         probes={"database": database.is_there, "broker": messenger.is_there},
         gauges=[database.gauges, messenger.gauges, orchestrator.gauges, journal.gauges],

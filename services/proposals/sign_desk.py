@@ -12,19 +12,19 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 
 from services.proposals.domain import signing
-from services.proposals.model.proposals import Ids, Plan, Signature, SignatureRefused
+from services.proposals.model.proposals import Ids, Plan, SignatureRefused, SignCall
 from services.proposals.store import sagas
 from services.proposals.store import signing as store
 from services.proposals.views import SignReport
 from shared import clock, metrics, telemetry
-from shared.database import CommitUnknown, Database, DatabaseAway, DatabaseBusy, UniqueViolated
+from shared.database import CommitUnknown, Database, DatabaseAway, DatabaseBusy
 from shared.errors import KeyInUse
 from shared.failpoints import failpoint, without
 from shared.messaging.journal import Outcome, Run
 from shared.messaging.orchestrator import Orchestrator
 from shared.messaging.saga import Progress, SagaStatus
 from shared.web.actor import Actor
-from shared.web.idempotency import REPLAYED, Key
+from shared.web.idempotency import REPLAYED
 
 T1_TRIES: Final = 40
 T1_WAIT_SECONDS: Final = 0.25
@@ -105,68 +105,22 @@ class SignDesk:
         self._database = database
         self._orchestrator = orchestrator
 
-    async def sign(
-        self, actor: Actor, proposal: UUID, signature: Signature, *, key: Key | None, wait_seconds: float
-    ) -> Answer:
+    async def sign(self, actor: Actor, call: SignCall, *, wait_seconds: float) -> Answer:
         """Sign a proposal, and wait for what comes of it, `wait_seconds` at most.
 
-        Raises NotFound, ProposalNotSignable, SignatureRefused, KeyInUse, KeyReused, DatabaseAway.
+        Raises NotFound, Stale, ProposalNotSignable, SignatureRefused, UniqueViolated for a key that somebody used since
+        it was looked for, DatabaseAway.
         """
-        if key is not None and (saga := await self._run_of_key(actor, key)) is not None:
-            return await self._replay(saga)
-        try:
-            plan = await self._begin(actor, proposal, signature, key)
-        except UniqueViolated:
-            # Somebody used the same key between our look and our T1.
-            if key is None or (saga := await self._run_of_key(actor, key)) is None:
-                raise
-            return await self._replay(saga)
+        plan = await self._begin(actor, call)
         failpoint("proposals.after_t1")
         self._orchestrator.start(_fresh_run(plan))
         outcome = await self._orchestrator.wait(plan.ids.saga, wait_seconds)
         if outcome is None:
-            return Answer(report=await self._report(actor, proposal))
+            return Answer(report=await self._report(actor, call.proposal))
         return Answer(result=_result(outcome))
 
-    async def _begin(self, actor: Actor, proposal: UUID, signature: Signature, key: Key | None) -> Plan:
-        """T1. When COMMIT's answer is lost, look and try again with the same ids, until the database is back."""
-        ids, at = signing.allocate_ids(), clock.now()
-        is_unknown = False
-        for left in reversed(range(T1_TRIES)):
-            try:
-                return await self._t1(actor, proposal, ids, signature, key, at)
-            except DatabaseAway as error:
-                is_unknown = is_unknown or isinstance(error, CommitUnknown)
-                if not is_unknown or not left:
-                    raise
-                await asyncio.sleep(T1_WAIT_SECONDS)
-        raise AssertionError("unreachable")
-
-    async def _t1(
-        self, actor: Actor, proposal: UUID, ids: Ids, signature: Signature, key: Key | None, at: datetime
-    ) -> Plan:
-        failpoint("proposals.before_t1_commit")
-        async with self._database.joint() as tx:
-            plan = await signing.begin(
-                tx,
-                actor,
-                proposal,
-                ids=ids,
-                signature=signature,
-                key=key,
-                traceparent=telemetry.traceparent.get(),
-                at=at,
-            )
-        if plan is not None:
-            return plan
-        async with self._database.transaction(actor.org_id) as tx:
-            return await signing.begun_or_why(tx, actor, proposal, ids.saga, at)
-
-    async def _run_of_key(self, actor: Actor, key: Key) -> UUID | None:
-        async with self._database.transaction(actor.org_id) as tx:
-            return await signing.run_of_key(tx, actor, key)
-
-    async def _replay(self, saga: UUID) -> Answer:
+    async def answer_of(self, saga: UUID) -> Answer:
+        """What a flow answered, once more. Raises KeyInUse while it runs, and SignatureRefused as it was refused."""
         async with self._database.transaction_across_organisations() as tx:
             outcome = await sagas.outcome(tx, saga)
         if outcome is None:
@@ -176,6 +130,29 @@ class SignDesk:
         except SignatureRefused as refusal:
             refusal.headers = {REPLAYED: "true"}
             raise
+
+    async def _begin(self, actor: Actor, call: SignCall) -> Plan:
+        """T1. When COMMIT's answer is lost, look and try again with the same ids, until the database is back."""
+        ids, at = signing.allocate_ids(), clock.now()
+        is_unknown = False
+        for left in reversed(range(T1_TRIES)):
+            try:
+                return await self._t1(actor, call, ids, at)
+            except DatabaseAway as error:
+                is_unknown = is_unknown or isinstance(error, CommitUnknown)
+                if not is_unknown or not left:
+                    raise
+                await asyncio.sleep(T1_WAIT_SECONDS)
+        raise AssertionError("unreachable")
+
+    async def _t1(self, actor: Actor, call: SignCall, ids: Ids, at: datetime) -> Plan:
+        failpoint("proposals.before_t1_commit")
+        async with self._database.joint() as tx:
+            plan = await signing.begin(tx, actor, call, ids=ids, traceparent=telemetry.traceparent.get(), at=at)
+        if plan is not None:
+            return plan
+        async with self._database.transaction(actor.org_id) as tx:
+            return await signing.begun_or_why(tx, actor, call, ids.saga, at)
 
     async def _report(self, actor: Actor, proposal: UUID) -> SignReport:
         async with self._database.transaction(actor.org_id) as tx:

@@ -43,6 +43,11 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         return self.role is not Role.CLIENT
 
     @property
+    def caller(self) -> str:
+        """Whose an Idempotency-Key is: the user or client that any of their credentials stands for."""
+        return f"{'user' if self.is_staff else 'client'}:{self.id}"
+
+    @property
     def client_id(self) -> UUID | None:
         """The client's own id when a client asks."""
         return self.id if self.role is Role.CLIENT else None

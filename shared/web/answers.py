@@ -8,12 +8,15 @@ An ETag is `"<version>.<digest>"`: the version is the resource's own, the digest
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response
 
 from shared.errors import Stale
+
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def single(request: Request[Any, Any, Any], view: msgspec.Struct, version: int, *, status: int = 200) -> Response[Any]:
@@ -32,12 +35,18 @@ def etag(version: int, body: bytes) -> str:
 
 def require_match(request: Request[Any, Any, Any], version: int) -> None:
     """Raises Stale when the request has an `If-Match` that names neither this version nor `*`."""
-    told = request.headers.get("if-match")
-    if told is None or told.strip() == "*":
-        return
-    versions = {tag.strip().strip('"').partition(".")[0] for tag in told.split(",")}
-    if str(version) not in versions:
+    named = versions_named(request)
+    if named is not None and version not in named:
         raise Stale
+
+
+def versions_named(request: Request[Any, Any, Any]) -> frozenset[int] | None:
+    """The versions that the request's `If-Match` allows; None when it has none, or names any (`*`)."""
+    sent = request.headers.get("if-match")
+    if sent is None or sent.strip() == "*":
+        return None
+    named = (tag.strip().strip('"').partition(".")[0] for tag in sent.split(","))
+    return frozenset(int(version) for version in named if _VERSION.fullmatch(version))
 
 
 def _names(told: str | None, tag: str) -> bool:

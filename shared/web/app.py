@@ -64,7 +64,7 @@ def service_app(
     """
     provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
     scrape = partial(metrics.rendered, name, settings.replica, gauges)
-    return _Service(
+    return Litestar(
         route_handlers=[*routes, *health_routes(probes), metrics_route(scrape)],
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -80,11 +80,6 @@ def service_app(
         plugins=[MoneySchema(), JsonObjectSchema(), ClosedBodySchema(), NumberSchema()],
         logging_config=None,
     )
-
-
-class _Service(Litestar):
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await super().__call__(scope, receive, idempotency.keeping_refusals(scope, send))
 
 
 def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> None:
@@ -144,7 +139,7 @@ async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | No
         return _options(request)
     actor: Actor | None = request.state.get("actor")
     if actor is not None and idempotency.HEADER in headers:
-        earlier = await idempotency.replay(request, request.app.state.database, actor.org_id)
+        earlier = await idempotency.replay(request, request.app.state.database, actor)
         if earlier is not None:
             return earlier
     await refuse_unknown_parameters(request)

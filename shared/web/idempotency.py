@@ -1,8 +1,10 @@
 """The `Idempotency-Key` header (IETF draft-ietf-httpapi-idempotency-key-header), on every POST.
 
-The first answer is kept with a fingerprint of its request, in the transaction of its effect, and given again byte for
-byte for 24 hours. A refusal has no effect: it is kept on its own, when it is answered, wherever in the application it
-was decided.
+A key belongs to its caller (the user or client that the credential stands for, in its organisation), method and path:
+the row is named by a digest of all of them, so no other caller ever meets it. Whether the caller may make the call at
+all is found out first, each time (the handler's guards, then its `resource`); then the key, before anything is said of
+the body. The first answer is stored in the transaction of its effect, and given again byte for byte for 24 hours; a
+refusal has no effect, and leaves the key as it was.
 """
 
 from __future__ import annotations
@@ -15,13 +17,10 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
-from litestar.types import Message, Scope, Send
 
-from shared.database import Database, DatabaseBusy, Tx
-from shared.database.errors import DatabaseAway
-from shared.errors import InvalidInput, KeyInUse, KeyReused
-from shared.telemetry import log
-from shared.web import problems
+from shared.database import Database, Tx
+from shared.errors import InvalidInput, KeyInUse, KeyOutdated, KeyReused
+from shared.web.actor import Actor
 from shared.web.bodies import look_for_resource
 from shared.web.patterns import IDEMPOTENCY_KEY
 
@@ -29,35 +28,40 @@ HEADER: Final = "idempotency-key"
 REPLAYED: Final = "idempotent-replayed"
 MAX_LENGTH: Final = 255
 _SPELLING: Final = re.compile(IDEMPOTENCY_KEY)
-_KEPT_HEADERS: Final = ("etag", "location")
-_NOT_KEPT: Final = frozenset({202, 401, 403, 429})
+_STORED_HEADERS: Final = ("etag", "location")
 _KEY: Final = "idempotency_key"
-_RAW_HEADER: Final = HEADER.encode()
 
-_log = log(__name__)
-
-# Whoever does not get the lock knows that the first request under the key is still running.
+# Whoever does not get the lock knows that the caller's first request under the key is still running.
 CLAIM = """
 select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || $2, 0))
 """
+# A row of the release before this one has the bare key ($3). Whose it was is not known: nobody is given its answer.
 FIND = """
-select fingerprint, saga_id, status, headers, media_type, body from idempotency_keys where org_id = $1 and key = $2
+select fingerprint, key = $3 as is_outdated, saga_id, status, headers, media_type, body from idempotency_keys
+where org_id = $1 and key in ($2, $3)
+  and (key = $2 or fingerprint = $4 and (saga_id is not null or status between 200 and 299))
+order by key = $3 limit 1
 """
-KEEP = """
+STORE = """
 insert into idempotency_keys (org_id, key, fingerprint, status, headers, media_type, body)
-values ($1, $2, $3, $4, $5, $6, $7) on conflict (org_id, key) do nothing
+values ($1, $2, $3, $4, $5, $6, $7)
 """
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key, and a fingerprint of the request that was sent under it (SHA-256 of method, path and body)."""
+    """A caller's key for one method and path: the name of its row, and a fingerprint of the body sent under it."""
 
-    text: str
+    name: str
+    """SHA-256 of caller, method, path and key, in hex."""
     fingerprint: bytes
+    """SHA-256 of the body."""
+    outdated_name: str
+    outdated_fingerprint: bytes
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Stored(msgspec.Struct, frozen=True):
     fingerprint: bytes
+    is_outdated: bool
     saga_id: UUID | None
     status: int | None
     headers: Mapping[str, str] | None
@@ -65,118 +69,107 @@ class _Kept(msgspec.Struct, frozen=True):
     body: bytes | None
 
 
-async def key_of(request: Request[Any, Any, Any]) -> Key | None:
-    """The request's key, if it sent one; 1–255 printable characters, quoted or bare.
+async def key_of(request: Request[Any, Any, Any], actor: Actor) -> Key | None:
+    """The caller's key, if the request has one; 1–255 printable characters, quoted or bare.
 
+    A handler whose calls belong to less than the caller names it as `opt={"key_scope": …}` (logout, to its session).
     Raises InvalidInput for anything else.
     """
-    told = request.headers.get(HEADER)
-    if told is None or request.method != "POST":
+    sent = request.headers.get(HEADER)
+    if sent is None or request.method != "POST":
         return None
-    spelled = _SPELLING.match(told)
+    spelled = _SPELLING.match(sent)
     if spelled is None:
         raise InvalidInput({"Idempotency-Key": [f"Expected 1 to {MAX_LENGTH} printable ASCII characters."]})
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
-    digest.update(await request.raw_body())  # pyright: ignore[reportAttributeAccessIssue]  # JsonRequest's
-    text = spelled[1]
-    return Key(text[1:-1] if text.startswith('"') else text, digest.digest())
+    text = spelled[1][1:-1] if spelled[1].startswith('"') else spelled[1]
+    narrower = request.route_handler.opt.get("key_scope")
+    scope = [actor.caller, narrower(request) if narrower else "", request.method, request.url.path, text]
+    body = await request.raw_body()  # pyright: ignore[reportAttributeAccessIssue]  # JsonRequest's
+    outdated = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body)
+    return Key(_digest(msgspec.json.encode(scope)).hex(), _digest(body), text, outdated.digest())
 
 
-async def replay(request: Request[Any, Any, Any], database: Database, org: UUID) -> Response[Any] | None:
-    """The kept answer of an earlier request under the same key; None for a new one, and for a flow's own.
+async def replay(request: Request[Any, Any, Any], database: Database, actor: Actor) -> Response[Any] | None:
+    """The stored answer of an earlier request under the same key; None for a new one.
 
-    Raises NotFound as the handler's `resource` does, InvalidInput for a bad key, KeyReused for another request's.
+    Raises what the handler's `resource` raises, InvalidInput for a bad key, KeyReused for another body's, KeyInUse for
+    a flow that is still running, KeyOutdated.
     """
     try:
-        key = await key_of(request)
+        key = await key_of(request, actor)
     except InvalidInput:
         await look_for_resource(request)
         raise
     if key is None:
         return None
     request.state[_KEY] = key
-    async with database.transaction(org) as tx:
-        kept = await tx.row(_Kept, FIND, org, key.text)
-    if kept is None:
-        return None
-    if kept.fingerprint != key.fingerprint:
-        await look_for_resource(request)
-        raise KeyReused
-    return None if kept.status is None else _again(kept)
+    async with database.transaction(actor.org_id) as tx:
+        stored = await _find(tx, actor.org_id, key)
+    return None if stored is None else await _again(request, key, stored)
 
 
 async def once(
-    request: Request[Any, Any, Any], database: Database, org: UUID, effect: Callable[[Tx], Awaitable[Response[Any]]]
+    request: Request[Any, Any, Any],
+    database: Database,
+    org: UUID,
+    effect: Callable[[Tx], Awaitable[Response[Any]]],
+    *,
+    without_secret: Callable[[bytes], bytes] = bytes,
 ) -> Response[Any]:
-    """Run `effect` in a transaction, and keep its answer in the same one when the request has a key.
+    """Run `effect` in a transaction, and store its answer in the same one when the request has a key.
 
-    Raises KeyInUse, KeyReused, DatabaseAway or DatabaseBusy, and what `effect` raises.
+    `without_secret` makes the body that is stored of one that shows a secret. Raises KeyInUse, KeyReused, DatabaseAway
+    or DatabaseBusy, what the handler's `resource` raises, and what `effect` raises.
     """
     key: Key | None = request.state.get(_KEY)
     async with database.transaction(org) as tx:
-        if key is not None and (earlier := await _claim(tx, org, key)) is not None:
-            return earlier
-        answer = await effect(tx)
-        if key is not None:
-            headers = {name: value for name, value in answer.headers.items() if name in _KEPT_HEADERS}
-            told = (answer.status_code or 200, headers, str(answer.media_type), bytes(answer.content))
-            await tx.run(KEEP, org, key.text, key.fingerprint, *told)
-        return answer
-
-
-def keeping_refusals(scope: Scope, send: Send) -> Send:
-    """`send`, which keeps the refusal of a request with a key before it says it.
-
-    Not what says only how the key stands, or that the caller may not, or what the next try may find otherwise.
-    """
-    if scope["type"] != "http" or scope["method"] != "POST" or all(name != _RAW_HEADER for name, _ in scope["headers"]):
-        return send
-    start: Any = None
-
-    async def keep(message: Message) -> None:
-        nonlocal start
-        if message["type"] == "http.response.start" and _is_to_keep(scope, message["status"]):
-            start = message
-            return
-        if start is not None and message["type"] == "http.response.body":
-            await _keep_refusal(scope, start["status"], message["body"])
-            await send(start)
-            start = None
-        await send(message)
-
-    return keep
-
-
-def _is_to_keep(scope: Scope, status: int) -> bool:
-    state = scope["state"]
-    refusal = state.get(problems.REFUSAL)
-    is_about_the_key = isinstance(refusal, KeyInUse | KeyReused)
-    is_known = _KEY in state and "actor" in state
-    return is_known and refusal is not None and not is_about_the_key and status < 500 and status not in _NOT_KEPT
-
-
-async def _keep_refusal(scope: Scope, status: int, body: bytes) -> None:
-    """Unless a request under the same key is running: then the answer is that one's."""
-    key, org, app = scope["state"][_KEY], scope["state"]["actor"].org_id, scope["litestar_app"]
-    try:
-        async with app.state.database.transaction(org) as tx:
-            if await tx.value(CLAIM, org, key.text):
-                await tx.run(KEEP, org, key.text, key.fingerprint, status, {}, problems.MEDIA_TYPE, body)
-    except (DatabaseAway, DatabaseBusy) as error:
-        # It is the right answer all the same, and had no effect that a second time could double.
-        _log.warning("a refusal was not kept", status=status, cause=repr(error))
-
-
-async def _claim(tx: Tx, org: UUID, key: Key) -> Response[Any] | None:
-    """Become the one who runs under this key, or get the answer of the one who has. Raises KeyInUse, KeyReused."""
-    if not await tx.value(CLAIM, org, key.text):
+        is_ours = key is None or await tx.value(CLAIM, org, key.name)
+        stored = await _find(tx, org, key) if key is not None and is_ours else None
+        if is_ours and stored is None:
+            answer = await effect(tx)
+            if key is not None:
+                headers = {name: value for name, value in answer.headers.items() if name in _STORED_HEADERS}
+                content = without_secret(bytes(answer.content))
+                first = (answer.status_code or 200, headers, str(answer.media_type), content)
+                await tx.run(STORE, org, key.name, key.fingerprint, *first)
+            return answer
+    if key is None or stored is None:
+        await look_for_resource(request)
         raise KeyInUse
-    kept = await tx.row(_Kept, FIND, org, key.text)
-    if kept is not None and kept.fingerprint != key.fingerprint:
+    return await _again(request, key, stored)
+
+
+async def used_key(request: Request[Any, Any, Any], database: Database, actor: Actor) -> Response[Any] | None:
+    """The answer of whoever used the request's key since `replay` looked; None when nobody has. Raises as it does."""
+    key: Key | None = request.state.get(_KEY)
+    if key is None:
+        return None
+    async with database.transaction(actor.org_id) as tx:
+        stored = await _find(tx, actor.org_id, key)
+    return None if stored is None else await _again(request, key, stored)
+
+
+def key_sent(request: Request[Any, Any, Any]) -> Key | None:
+    """The key that `replay` found in the request, for a flow that stores it with its own rows."""
+    return request.state.get(_KEY)
+
+
+async def _find(tx: Tx, org: UUID, key: Key) -> _Stored | None:
+    return await tx.row(_Stored, FIND, org, key.name, key.outdated_name, key.outdated_fingerprint)
+
+
+async def _again(request: Request[Any, Any, Any], key: Key, stored: _Stored) -> Response[Any]:
+    """What is stored, once more, for a caller who may still make the call."""
+    await look_for_resource(request)
+    if stored.is_outdated:
+        raise KeyOutdated
+    if stored.fingerprint != key.fingerprint:
         raise KeyReused
-    return None if kept is None or kept.status is None else _again(kept)
+    if stored.saga_id is not None:
+        return await request.route_handler.opt["answer_of_flow"](request, stored.saga_id)
+    headers = {**(stored.headers or {}), REPLAYED: "true"}
+    return Response(stored.body, status_code=stored.status, media_type=stored.media_type, headers=headers)
 
 
-def _again(kept: _Kept) -> Response[Any]:
-    headers = {**(kept.headers or {}), REPLAYED: "true"}
-    return Response(kept.body, status_code=kept.status, media_type=kept.media_type, headers=headers)
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

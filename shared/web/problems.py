@@ -28,8 +28,6 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 DATABASE_RETRY_AFTER_SECONDS = 5
 """A process has a second replica; a database that is started again takes about as long as this."""
-REFUSAL = "refusal"
-"""Under this name the request's state has the error that was answered."""
 
 _log = log(__name__)
 
@@ -63,7 +61,7 @@ STALE = Kind(412, "precondition-failed", "The resource has changed")
 TOO_LARGE = Kind(413, "body-too-large", "The body is too large")
 NOT_JSON = Kind(415, "unsupported-media-type", "The body must be JSON")
 UNPROCESSABLE = Kind(422, "unknown-reference", "The request refers to something that does not exist")
-KEY_REUSED = Kind(422, "idempotency-key-reused", "The Idempotency-Key was used for another request")
+KEY_REUSED = Kind(422, "idempotency-key-reused", "The Idempotency-Key was used with another body")
 RATE_LIMITED = Kind(429, "rate-limited", "Too many requests")
 BROKEN = Kind(500, "internal-error", "Something went wrong on our side")
 AWAY = Kind(503, "service-unavailable", "The service is temporarily unavailable")
@@ -128,7 +126,6 @@ def headers_of(kind: Kind, error: Exception | None = None) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler: whatever was raised, as a problem."""
-    request.state[REFUSAL] = error
     kind = kind_of(error, request.app.state.get("problems"))
     detail, errors = _explained(error, kind)
     if kind is BROKEN:

@@ -59,6 +59,19 @@ def service_app(name: str) -> Litestar:
     return module.create_app(load(shape, environ))
 
 
+@pytest.mark.parametrize("service", Service)
+def test_each_call_on_a_resource_knows_how_to_look_for_it(service: Service):
+    """A `404` comes before what is wrong with key, headers and body: only the handler's `resource` can look for it."""
+    blind = [
+        f"{method} {route.path_format}"
+        for route in service_app(service).routes
+        if isinstance(route, HTTPRoute) and "{" in route.path_format
+        for method, (handler, _) in route.route_handler_map.items()
+        if method in ("POST", "PUT") and "resource" not in handler.opt
+    ]
+    assert blind == []
+
+
 def own_pages() -> Litestar:
     async def nothing() -> bytes:
         return b""

@@ -25,7 +25,7 @@ CALLS = 8
 """A plan is made for each of the first, and after some once for all."""
 
 BEGIN = """
-select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', null, null, '{{}}', 60, '')
+select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', null, null, '{{}}', 60, ''{more})
 """
 COMPLETE = """
 select complete_signing_by_key($1, $2, '{}', '{}', '{}', now(), now(), 4, $3, $3, $3, 'evt', 'type', '{}', '')
@@ -73,12 +73,16 @@ async def test_to_sign_one_of_many_reads_no_other(stale: Stale):
     begun, completed = [], []
     for proposal in sent[:CALLS]:
         saga = new_id()
-        begun.append(await blocks(connection, BEGIN.format(function="begin_signing_by_key"), org, proposal, saga))
+        begun.append(
+            await blocks(
+                connection, BEGIN.format(function="begin_signing_matching", more=", null"), org, proposal, saga
+            )
+        )
         completed.append(await blocks(connection, COMPLETE, org, saga, new_id()))
     assert begun[-1] < MOST_BLOCKS
     assert completed[-1] < MOST_BLOCKS
     # The one before it, which an index on the status led astray, shows that this can be seen here.
-    former = BEGIN.format(function="begin_signing")
+    former = BEGIN.format(function="begin_signing", more="")
     before = [await blocks(connection, former, org, proposal, new_id()) for proposal in sent[CALLS : 2 * CALLS]]
     assert before[-1] > MOST_BLOCKS
 

@@ -24,9 +24,9 @@ REFUSALS = {
     ("/api/proposals/{proposal_id}", "get"): {404},
     ("/api/proposals/{proposal_id}", "put"): {403, 404, 409, 412, 422},
     ("/api/proposals/{proposal_id}", "delete"): {403, 404, 409, 412},
-    ("/api/proposals/{proposal_id}/send", "post"): {403, 404, 409, 422},
-    ("/api/proposals/{proposal_id}/reject", "post"): {404, 409, 422},
-    ("/api/proposals/{proposal_id}/sign", "post"): {404, 409, 422},
+    ("/api/proposals/{proposal_id}/send", "post"): {403, 404, 409, 412, 422},
+    ("/api/proposals/{proposal_id}/reject", "post"): {404, 409, 412, 422},
+    ("/api/proposals/{proposal_id}/sign", "post"): {404, 409, 412, 422},
     ("/api/proposals/{proposal_id}/sign", "get"): {404},
 }
 

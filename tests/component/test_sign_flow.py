@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,9 +21,14 @@ from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
+from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, ensures, is_silent, places, played, refuses
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
+
+OUTDATED = """
+insert into idempotency_keys (org_id, key, fingerprint, saga_id) values ($1, 'before', $2, $3)
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -280,22 +286,104 @@ async def test_the_same_key_gets_the_same_answer_byte_for_byte(service: Service,
     assert "idempotent-replayed" not in first.headers
 
 
-async def test_a_refusal_before_any_flow_is_kept_under_its_key(service: Service, neighbours: Neighbours):
+async def test_a_refusal_before_any_flow_burns_no_key(service: Service, neighbours: Neighbours):
     staff = actors.admin()
     proposal = (await service.call(staff, "POST", "/api/proposals", json=proposal_body())).json()["id"]
-    first = await sign(service, staff, proposal, idempotency_key="k")
+    assert (await sign(service, staff, proposal, idempotency_key="k")).status_code == 409
     await service.call(staff, "POST", f"/api/proposals/{proposal}/send")
-    again = await sign(service, staff, proposal, idempotency_key="k")
-    assert (first.status_code, again.status_code) == (409, 409)
-    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
-    assert (await sign(service, staff, proposal, idempotency_key="k-2")).status_code == 200
+    signed = await sign(service, staff, proposal, idempotency_key="k")
+    assert (signed.status_code, "idempotent-replayed" in signed.headers) == (200, False)
 
 
-async def test_a_key_of_another_request_is_refused(service: Service, neighbours: Neighbours):
+async def test_a_key_of_another_body_is_refused_and_of_another_path_is_another(
+    service: Service, neighbours: Neighbours
+):
     staff = actors.admin()
-    await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
-    answer = await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
-    assert answer.status_code == 422
+    proposal = await sent_proposal(service, staff)
+    assert (await sign(service, staff, proposal, idempotency_key="k")).status_code == 200
+    path, key = f"/api/proposals/{proposal}/sign", {"idempotency-key": "k"}
+    answer = await service.call(staff, "POST", path, json={"signer_name": "Jane"}, headers=key)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:serx:problem:idempotency-key-reused")
+    other = await sign(service, staff, await sent_proposal(service, staff), idempotency_key="k")
+    assert (other.status_code, "idempotent-replayed" in other.headers) == (200, False)
+
+
+async def test_another_client_gets_nothing_under_the_signers_key_and_spoils_nothing(
+    service: Service, neighbours: Neighbours
+):
+    staff = actors.admin()
+    signer, other = actors.client(staff.org_id), actors.client(staff.org_id, email="other@roe.example")
+    proposal = await sent_proposal(service, staff)
+    for _ in range(2):
+        assert (await sign(service, other, proposal, idempotency_key="sign")).status_code == 404
+    signed = await sign(service, signer, proposal, idempotency_key="sign")
+    assert (signed.status_code, "idempotent-replayed" in signed.headers) == (200, False)
+    assert (await sign(service, other, proposal, idempotency_key="sign")).status_code == 404
+    by_staff = await sign(service, staff, proposal, idempotency_key="sign")
+    assert (by_staff.status_code, "idempotent-replayed" in by_staff.headers) == (409, False)
+    again = await sign(service, signer, proposal, idempotency_key="sign")
+    assert (again.content, again.headers["idempotent-replayed"]) == (signed.content, "true")
+
+
+async def test_a_signature_is_given_again_before_its_body_or_version_is_looked_at(
+    service: Service, neighbours: Neighbours
+):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    path, headers = f"/api/proposals/{proposal}/sign", {"idempotency-key": "k", "content-type": "text/plain"}
+    read = await service.call(staff, "GET", f"/api/proposals/{proposal}")
+    signed = await sign(service, staff, proposal, idempotency_key="k", if_match=read.headers["etag"])
+    assert signed.status_code == 200
+    again = await sign(service, staff, proposal, idempotency_key="k", if_match=read.headers["etag"])
+    assert (again.status_code, again.content) == (200, signed.content)
+    reused = await service.call(staff, "POST", path, content=b"{", headers=headers)
+    assert reused.status_code == 422
+    assert (await service.call(staff, "POST", path, content=b"{", headers={})).status_code == 415
+
+
+async def test_a_key_of_before_the_upgrade_answers_nobody_and_signs_nothing(service: Service, neighbours: Neighbours):
+    """Its row has no caller: to answer it would show it to anybody, and to sign again would do it twice."""
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    path = f"/api/proposals/{proposal}/sign"
+    fingerprint = hashlib.sha256(f"POST {path}\n".encode()).digest()
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.run(OUTDATED, staff.org_id, fingerprint, new_id())
+    answer = await sign(service, staff, proposal, idempotency_key="before")
+    assert (answer.status_code, "upgrade" in answer.json()["detail"]) == (409, True)
+    assert (await sign(service, staff, proposal, idempotency_key="since")).status_code == 200
+
+
+@pytest.mark.parametrize("sent", ['"1.0"', '"2.0", "9.0"', '"99999999999999999999.0"', "nonsense", '""', 'W/"7.0"'])
+async def test_a_version_that_is_gone_is_not_signed(service: Service, neighbours: Neighbours, sent: str):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    path = f"/api/proposals/{proposal}"
+    withdrawn = {"if-match": (await service.call(staff, "GET", path)).headers["etag"]}
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.run("update proposals set version = 7 where org_id = $1 and id = $2", staff.org_id, proposal)
+    for if_match in (sent, withdrawn["if-match"]):
+        stale = await sign(service, staff, proposal, if_match=if_match)
+        assert (stale.status_code, stale.json()["title"]) == (412, "The resource has changed")
+    assert neighbours.commands("engagements.open") == []
+    now = (await service.call(staff, "GET", path)).headers["etag"]
+    assert (await sign(service, staff, proposal, if_match=f'"1.0", {now}')).status_code == 200
+    assert (await sign(service, staff, proposal, if_match=now)).status_code == 412
+    assert (await sign(service, staff, proposal, if_match="*")).status_code == 409
+
+
+async def test_a_version_that_goes_while_t1_waits_for_the_row_is_not_signed(
+    service: Service, neighbours: Neighbours, databases: Databases, dsn: str
+):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    read = await service.call(staff, "GET", f"/api/proposals/{proposal}")
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.run("update proposals set version = version + 1 where org_id = $1 and id = $2", staff.org_id, proposal)
+        signing = asyncio.ensure_future(sign(service, staff, proposal, if_match=read.headers["etag"]))
+        await until(lambda: is_waiting_for_a_lock(databases, dsn))
+    assert (await signing).status_code == 412
+    assert neighbours.commands("engagements.open") == []
 
 
 async def test_a_key_in_use_is_a_conflict_and_a_refused_flow_is_replayed_as_its_refusal(

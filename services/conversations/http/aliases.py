@@ -18,7 +18,7 @@ from services.conversations.http.deprecation import (
     old_place,
     old_place_is_there,
 )
-from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS
+from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS, may_post_at_old_place
 from services.conversations.views import ConversationView, MessageView
 from shared.web.guards import staff_only
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -96,7 +96,13 @@ class AliasController(Controller):
         query = page_query(("created_at",), page=page, limit=limit, sort=OLDEST_FIRST, after=after)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
-    @post("/messages", summary="Post a message in a conversation", deprecated=True, responses=MESSAGE_REFUSALS)
+    @post(
+        "/messages",
+        summary="Post a message in a conversation",
+        deprecated=True,
+        opt={"resource": may_post_at_old_place},
+        responses=MESSAGE_REFUSALS,
+    )
     async def post_message(
         self,
         request: Request[Any, Any, Any],

@@ -20,7 +20,7 @@ from services.conversations.http.places import (
     project_is_there,
     project_place,
 )
-from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS
+from services.conversations.http.refusing import DELETE_REFUSALS, MESSAGE_REFUSALS, may_post
 from services.conversations.model import ConversationStatus
 from services.conversations.views import ConversationSummary, ConversationView, MessageView
 from shared.web.guards import staff_only
@@ -135,7 +135,12 @@ class ConversationController(Controller):
         query = page_query(("created_at",), page=page, limit=limit, sort=OLDEST_FIRST, after=after)
         return await calls.browse_messages(request, actor, database, place, query, include_internal=include_internal)
 
-    @post("/messages", summary="Post a message in a conversation", responses=MESSAGE_REFUSALS)
+    @post(
+        "/messages",
+        summary="Post a message in a conversation",
+        opt={"resource": may_post},
+        responses=MESSAGE_REFUSALS,
+    )
     async def post_message(
         self,
         request: Request[Any, Any, Any],

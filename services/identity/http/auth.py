@@ -39,6 +39,11 @@ class LoginBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     password: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH, examples=["a long pass phrase"])]
 
 
+def session_in_scope(request: Request[Any, Any, Any]) -> str:
+    """The session that the request came with: another of the same person's has Idempotency-Keys of its own."""
+    return str(_session_of(request, request.app.state.config))
+
+
 class AuthController(Controller):
     path = "/api/auth"
     tags = ("Auth",)
@@ -76,7 +81,13 @@ class AuthController(Controller):
         async with database.transaction(actor.org_id) as tx:
             return views.person(await credentials.who_is(tx, actor))
 
-    @post("/logout", summary="End the session that the request came with", status_code=204, responses=refusals())
+    @post(
+        "/logout",
+        summary="End the session that the request came with",
+        status_code=204,
+        opt={"key_scope": session_in_scope},
+        responses=refusals(),
+    )
     async def log_out(
         self,
         request: Request[Any, Any, Any],

@@ -78,10 +78,7 @@ class TokenController(Controller):
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[TokenBody]
     ) -> Response[NewTokenView]:
-        """Under an `Idempotency-Key` the whole answer is kept for 24 hours, the secret of the token included.
-
-        So that a repetition is answered with the same token. Without a key nothing but the secret's hash is kept.
-        """
+        """Nothing but the secret's hash is stored: a repetition under an `Idempotency-Key` is answered without it."""
         new = data.token()
 
         async def effect(tx: Tx) -> Response[Any]:
@@ -89,9 +86,13 @@ class TokenController(Controller):
             body = msgspec.json.encode(views.new_token(made, new.secret))
             return Response(body, status_code=201, media_type="application/json")
 
-        return await once(request, database, actor.org_id, effect)
+        return await once(request, database, actor.org_id, effect, without_secret=_without_secret)
 
     @delete("/{token_id:str}", summary="Revoke an API token", status_code=204, responses=refusals(403, 404))
     async def revoke(self, actor: Asker, database: Db, token_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:
             await tokens.revoke(tx, actor, parse_id(token_id), event_id=new_id())
+
+
+def _without_secret(body: bytes) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(body, type=NewTokenView).without_secret())

@@ -120,16 +120,16 @@ async def delete(tx: Tx, held: Proposal, at: datetime) -> None:
     await store.delete(tx, held.deleted(at))
 
 
-async def send(tx: Tx, actor: Actor, proposal: UUID | None, at: datetime) -> Proposal:
-    """Draft → Sent. Raises NotFound, ProposalNotSendable."""
-    sent = (await hold(tx, actor, proposal)).sent(at)
+async def send(tx: Tx, held: Proposal, at: datetime) -> Proposal:
+    """Draft → Sent, of a proposal that is held. Raises ProposalNotSendable."""
+    sent = held.sent(at)
     await store.save_sent(tx, sent)
     return sent
 
 
-async def reject(tx: Tx, actor: Actor, proposal: UUID | None, reason: str | None, at: datetime) -> Proposal:
-    """Sent → Rejected, with the reason kept. Raises NotFound, ProposalNotRejectable."""
-    rejected = (await hold(tx, actor, proposal)).rejected(at)
+async def reject(tx: Tx, held: Proposal, reason: str | None, at: datetime) -> Proposal:
+    """Sent → Rejected, with its reason, of a proposal that is held. Raises ProposalNotRejectable."""
+    rejected = held.rejected(at)
     await store.save_rejected(tx, rejected, reason)
     return rejected
 

@@ -17,7 +17,7 @@ from services.proposals.model.proposals import (
     Plan,
     Proposal,
     ProposalNotSignable,
-    Signature,
+    SignCall,
 )
 from services.proposals.sign_flow import SIGN_FLOW, client_of
 from services.proposals.store import interventions, sagas, signing
@@ -28,14 +28,13 @@ from shared.contracts.engagements import EngagementOpened
 from shared.contracts.orders import OrderPlaced
 from shared.contracts.proposals import ProposalSigned
 from shared.database import Tx
-from shared.errors import KeyReused, NotFound
+from shared.errors import NotFound, Stale
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.journal import Mark, Run
 from shared.messaging.outbox import Event, event
 from shared.messaging.saga import CANCEL_SUFFIX, Progress, SagaStatus
 from shared.web.actor import Actor
-from shared.web.idempotency import Key
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -61,11 +60,9 @@ def allocate_ids() -> Ids:
 async def begin(
     tx: Tx,
     actor: Actor,
-    proposal: UUID,
+    call: SignCall,
     *,
     ids: Ids,
-    signature: Signature,
-    key: Key | None,
     traceparent: str,
     at: datetime,
 ) -> Plan | None:
@@ -73,35 +70,27 @@ async def begin(
     return await signing.begin(
         tx,
         actor.org_id,
-        proposal,
+        call,
         ids=ids,
-        signature=signature,
         only_sent_to=reader(actor),
-        key=key,
         traceparent=traceparent,
         at=at,
     )
 
 
-async def begun_or_why(tx: Tx, actor: Actor, proposal: UUID, saga: UUID, at: datetime) -> Plan:
-    """The plan, if this saga's T1 committed and only its answer was lost. Raises NotFound, ProposalNotSignable."""
+async def begun_or_why(tx: Tx, actor: Actor, call: SignCall, saga: UUID, at: datetime) -> Plan:
+    """The plan, if this saga's T1 committed and only its answer was lost.
+
+    Raises NotFound, Stale, ProposalNotSignable.
+    """
     if (ours := await sagas.find(tx, actor.org_id, saga)) is not None:
         return ours
-    found = await proposals_store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor))
+    found = await proposals_store.get(tx, actor.org_id, call.proposal, only_sent_to=reader(actor))
     if found is None:
         raise NotFound("proposal")
+    if call.versions is not None and found.version not in call.versions:
+        raise Stale
     raise ProposalNotSignable(found, at)
-
-
-async def run_of_key(tx: Tx, actor: Actor, key: Key) -> UUID | None:
-    """The run that this Idempotency-Key stands for, if it was used. Raises KeyReused for another request's key."""
-    used = await signing.of_key(tx, actor.org_id, key.text)
-    if used is None:
-        return None
-    fingerprint, saga = used
-    if fingerprint != key.fingerprint:
-        raise KeyReused
-    return saga
 
 
 async def complete(tx: Tx, run: Run[Plan], at: datetime) -> bytes | None:

@@ -144,7 +144,7 @@ class ProposalController(Controller):
         guards=[staff_only],
         status_code=200,
         opt={"resource": proposal_is_there},
-        responses=refusals(403, 404, 422, because={409: "The proposal is no Draft"}),
+        responses=refusals(403, 404, 412, 422, because={409: "The proposal is no Draft"}),
     )
     async def send(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
@@ -152,7 +152,9 @@ class ProposalController(Controller):
         at = clock.now()
 
         async def effect(tx: Tx) -> Response[ProposalView]:
-            proposal = await proposals.send(tx, actor, parse_id(proposal_id), at)
+            held = await proposals.hold(tx, actor, parse_id(proposal_id))
+            require_match(request, held.version)
+            proposal = await proposals.send(tx, held, at)
             return single(request, views.view(proposal, at), proposal.version)
 
         return await once(request, database, actor.org_id, effect)
@@ -162,7 +164,7 @@ class ProposalController(Controller):
         summary="Reject a Sent proposal, as its client or on their behalf",
         status_code=200,
         opt={"resource": proposal_is_there},
-        responses=refusals(404, 422, because={409: "The proposal is not Sent, or has expired"}),
+        responses=refusals(404, 412, 422, because={409: "The proposal is not Sent, or has expired"}),
     )
     async def reject(
         self,
@@ -175,7 +177,9 @@ class ProposalController(Controller):
         at, reason = clock.now(), data.reason if data else None
 
         async def effect(tx: Tx) -> Response[ProposalView]:
-            proposal = await proposals.reject(tx, actor, parse_id(proposal_id), reason, at)
+            held = await proposals.hold(tx, actor, parse_id(proposal_id))
+            require_match(request, held.version)
+            proposal = await proposals.reject(tx, held, reason, at)
             return single(request, views.view(proposal, at), proposal.version)
 
         return await once(request, database, actor.org_id, effect)

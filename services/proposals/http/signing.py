@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -14,12 +15,14 @@ from litestar.params import HeaderParameter
 from services.proposals.domain import signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
-from services.proposals.model.proposals import Signature
-from services.proposals.sign_desk import SignDesk
+from services.proposals.model.proposals import Signature, SignCall
+from services.proposals.sign_desk import Answer, SignDesk
 from services.proposals.views import Signed, SignReport
+from shared.database import UniqueViolated
 from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
-from shared.web.idempotency import REPLAYED, key_of
+from shared.web.answers import versions_named
+from shared.web.idempotency import REPLAYED, key_sent, used_key
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
 from shared.web.origin import CLIENT_ADDRESS_HEADER
@@ -37,6 +40,12 @@ Prefer = Annotated[
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)
 
 
+async def answer_of_flow(request: Request[Any, Any, Any], saga: UUID) -> Response[bytes]:
+    """The answer of the flow that an Idempotency-Key stands for. Raises KeyInUse, SignatureRefused."""
+    proposal = UUID(request.path_params["proposal_id"])
+    return _answered(await request.app.state.desk.answer_of(saga), proposal)
+
+
 class SignController(Controller):
     path = "/api/proposals/{proposal_id:str}/sign"
     tags = ["Proposals"]
@@ -44,17 +53,18 @@ class SignController(Controller):
     @post(
         summary="Sign: creates the engagement, its projects and the order, exactly once",
         status_code=200,
-        opt={"resource": proposal_is_there},
+        opt={"resource": proposal_is_there, "answer_of_flow": answer_of_flow},
         responses={
             200: ResponseSpec(Signed, description="Signed: all that was created", generate_examples=False),
             202: ResponseSpec(SignReport, description="Accepted, and still under way", generate_examples=False),
-            **refusals(404, 422, because={409: "The proposal is not Sent, or has expired, or a service refused"}),
+            **refusals(404, 412, 422, because={409: "The proposal is not Sent, or has expired, or a service refused"}),
         },
     )
     async def sign(
         self,
         request: Request[Any, Any, Any],
         actor: Asker,
+        database: Db,
         desk: NamedDependency[SignDesk],
         proposal_id: IdInPath,
         prefer: Prefer = None,
@@ -65,24 +75,39 @@ class SignController(Controller):
             raise NotFound("proposal")
         try:
             body.check()
-            key = await key_of(request)
         except InvalidInput:
             await proposal_is_there(request)
             raise
-        wait_seconds = _wait(prefer)
-        answer = await desk.sign(actor, proposal, _signature(request, body), key=key, wait_seconds=wait_seconds)
-        if answer.report is not None:
-            location = {"location": f"/api/proposals/{proposal}/sign"}
-            return Response(
-                msgspec.json.encode(answer.report), status_code=202, media_type="application/json", headers=location
-            )
-        headers = {REPLAYED: "true"} if answer.is_replayed else {}
-        return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
+        call = SignCall(
+            proposal=proposal,
+            signature=_signature(request, body),
+            versions=versions_named(request),
+            key=key_sent(request),
+        )
+        try:
+            answer = await desk.sign(actor, call, wait_seconds=_wait(prefer))
+        except UniqueViolated:
+            # The caller used the same key between our look and our T1.
+            earlier = await used_key(request, database, actor)
+            if earlier is None:
+                raise
+            return earlier
+        return _answered(answer, proposal)
 
     @get(summary="How the sign flow stands", opt={"resource": proposal_is_there}, responses=refusals(404))
     async def report(self, actor: Asker, database: Db, proposal_id: IdInPath) -> SignReport:
         async with database.transaction(actor.org_id) as tx:
             return await signing.report(tx, actor, parse_id(proposal_id))
+
+
+def _answered(answer: Answer, proposal: UUID) -> Response[bytes]:
+    if answer.report is not None:
+        location = {"location": f"/api/proposals/{proposal}/sign"}
+        return Response(
+            msgspec.json.encode(answer.report), status_code=202, media_type="application/json", headers=location
+        )
+    headers = {REPLAYED: "true"} if answer.is_replayed else {}
+    return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
 
 
 def _signature(request: Request[Any, Any, Any], body: SignBody) -> Signature:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from shared.contracts.identity import ClientState
 from shared.errors import InvalidInput, RefersToNothing, StateForbids
 from shared.money import LIMIT
+from shared.web.idempotency import Key
 
 
 class ProposalStatus(IntEnum):
@@ -225,3 +226,12 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None
     address: str | None
     user_agent: str | None
+
+
+class SignCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks of the sign flow; `versions` are those that they would sign (None: any), by `If-Match`."""
+
+    proposal: UUID
+    signature: Signature
+    versions: frozenset[int] | None
+    key: Key | None

@@ -12,17 +12,16 @@ from uuid import UUID
 
 import msgspec
 
-from services.proposals.model.proposals import Ids, Plan, Proposal, Signature
+from services.proposals.model.proposals import Ids, Plan, Proposal, SignCall
 from services.proposals.store.known import KNOWN_MARKS, KNOWN_REPLIES
 from shared.database import Tx
 from shared.messaging.journal import Run
 from shared.messaging.outbox import Event
-from shared.web.idempotency import Key
 
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing_by_key($1, $2, $3, $4, email_key_of($5), $6, $7, $8, $9, $10, $11, $12, $13, $14) as plan
+select begin_signing_matching($1, $2, $3, $4, email_key_of($5), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
 """
 COMPLETE = """
 select complete_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -53,9 +52,6 @@ with opened as (
 )
 update proposals p set status = 4, saga_id = $2 from opened where p.org_id = $1 and p.id = opened.proposal_id
 """
-OF_KEY = """
-select fingerprint, saga_id from idempotency_keys where org_id = $1 and key = $2
-"""
 
 
 class PlanRow(msgspec.Struct, frozen=True):
@@ -64,29 +60,23 @@ class PlanRow(msgspec.Struct, frozen=True):
     plan: bytes
 
 
-class _UsedKey(msgspec.Struct, frozen=True):
-    fingerprint: bytes
-    saga_id: UUID | None
-
-
 async def begin(
     tx: Tx,
     org: UUID,
-    proposal: UUID,
+    call: SignCall,
     *,
     ids: Ids,
-    signature: Signature,
     only_sent_to: str | None,
-    key: Key | None,
     traceparent: str,
     at: datetime,
 ) -> Plan | None:
     """T1: Sent → Signing by this saga, with its signature, its row and its key; None when it could not be signed."""
+    signature, key = call.signature, call.key
     row = await tx.row(
         PlanRow,
         BEGIN,
         org,
-        proposal,
+        call.proposal,
         ids.saga,
         at,
         only_sent_to,
@@ -94,11 +84,12 @@ async def begin(
         signature.signature,
         signature.address,
         signature.user_agent,
-        key.text if key else None,
+        key.name if key else None,
         key.fingerprint if key else None,
         msgspec.json.encode(ids),
         LEASE_SECONDS,
         traceparent,
+        None if call.versions is None else sorted(call.versions),
     )
     return None if row is None else plan_of(row.plan)
 
@@ -144,12 +135,6 @@ async def reject(tx: Tx, run: Run[Plan], at: datetime) -> str | None:
 async def pull_down_the_fence(tx: Tx, run: Run[Plan]) -> None:
     """Let any driver of the run complete it, as if T3 were no fence."""
     await tx.run(PULL_DOWN_THE_FENCE, run.plan.proposal.org_id, run.id)
-
-
-async def of_key(tx: Tx, org: UUID, key: str) -> tuple[bytes, UUID | None] | None:
-    """The fingerprint and the run that an Idempotency-Key stands for."""
-    row = await tx.row(_UsedKey, OF_KEY, org, key)
-    return None if row is None else (row.fingerprint, row.saga_id)
 
 
 def plan_of(stored: bytes) -> Plan:

@@ -119,11 +119,22 @@ async def test_a_client_opens_writes_and_deletes_what_is_their_own(
 
 async def test_a_client_may_post_nothing_internal(service: Service, client: Actor, project: ProjectState):
     path = await opens(service, client, project)
-    body = {"content": "x", "is_internal": True}
-    for headers in ({}, {"idempotency-key": "k"}, {"idempotency-key": "k"}):
-        answer = await service.call(client, "POST", f"{path}/messages", json=body, headers=headers)
-        assert answer.status_code == 403
-    assert (await reads(service, client, path))["message_count"] == 0
+    old = f"/api/conversations/{path.rpartition('/')[2]}"
+    key = {"idempotency-key": "k"}
+    for where in (path, old):
+        for body in ({"content": "x", "is_internal": True}, {"is_internal": True}, {"is_internal": True, "b": 1}):
+            for headers in ({}, key, key):
+                answer = await service.call(client, "POST", f"{where}/messages", json=body, headers=headers)
+                assert answer.status_code == 403
+        mine = await service.call(client, "POST", f"{where}/messages", json={"content": "x"}, headers=key)
+        assert mine.status_code == 201
+        used = await service.call(client, "POST", f"{where}/messages", json={"is_internal": True}, headers=key)
+        assert used.status_code == 403
+        for body in (b"{", b"[1]", b'{"is_internal": 1, "content": "x"}', b'{"is_internal": "true", "content": "x"}'):
+            json = {"content-type": "application/json"}
+            answer = await service.call(client, "POST", f"{where}/messages", content=body, headers=json)
+            assert answer.status_code == 400
+    assert (await reads(service, client, path))["message_count"] == 2
 
 
 async def test_changing_and_closing_is_staffs_whatever_the_id_or_body(

@@ -276,7 +276,7 @@ async def test_a_stale_tag_is_412_before_409_and_changes_nothing(house: House) -
     assert (now.status_code, now.content) == (200, changed.content)
 
 
-async def test_the_same_key_makes_one_client_and_a_refusal_is_kept(house: House) -> None:
+async def test_the_same_key_makes_one_client_and_a_refusal_burns_no_key(house: House) -> None:
     agency = await house.found()
     key = {"idempotency-key": "one"}
     first = await house.call(agency.admin, "POST", CLIENTS, json=body(), headers=key)
@@ -286,10 +286,12 @@ async def test_the_same_key_makes_one_client_and_a_refusal_is_kept(house: House)
     other = await house.call(agency.admin, "POST", CLIENTS, json=body(phone="1"), headers=key)
     assert other.status_code == 422
     key = {"idempotency-key": "two"}
-    taken = await house.call(agency.admin, "POST", CLIENTS, json=body(), headers=key)
-    again = await house.call(agency.admin, "POST", CLIENTS, json=body(), headers=key)
-    assert (taken.status_code, again.status_code, again.content) == (409, 409, taken.content)
-    assert (await house.call(agency.admin, "GET", CLIENTS)).json()["meta"]["total"] == 1
+    for refused, status in ((body(), 409), ({"email": "?"}, 400)):
+        answer = await house.call(agency.admin, "POST", CLIENTS, json=refused, headers=key)
+        assert (answer.status_code, "idempotent-replayed" in answer.headers) == (status, False)
+    mended = await house.call(agency.admin, "POST", CLIENTS, json=body(email="b@roe.example"), headers=key)
+    assert (mended.status_code, "idempotent-replayed" in mended.headers) == (201, False)
+    assert (await house.call(agency.admin, "GET", CLIENTS)).json()["meta"]["total"] == 2
 
 
 async def test_lists_are_sorted_and_pages_neither_overlap_nor_skip(house: House) -> None:

@@ -15,6 +15,10 @@ from shared.web.actor import Role
 from tests.component.identity.people import PASSWORD, Agency, House
 
 USERS = "/api/users"
+HOLDS = """
+select exists (
+  select from idempotency_keys where org_id = $1 and strpos(convert_from(body, 'UTF8'), $2) > 0)
+"""
 
 
 def body(**fields: Any) -> dict[str, Any]:
@@ -228,14 +232,47 @@ async def test_the_same_key_makes_one_user(house: House) -> None:
     assert (await house.call(agency.admin, "GET", USERS)).json()["meta"]["total"] == 2
 
 
-async def test_the_same_key_makes_one_token_and_shows_it_again(house: House) -> None:
+async def test_the_same_key_makes_one_token_and_shows_it_once(house: House) -> None:
     agency = await house.found()
     key, token = {"idempotency-key": "one"}, {"name": "Accounting", "role": "member"}
     first = await house.call(agency.admin, "POST", "/api/tokens", json=token, headers=key)
     again = await house.call(agency.admin, "POST", "/api/tokens", json=token, headers=key)
-    assert (first.status_code, again.content, again.headers["idempotent-replayed"]) == (201, first.content, "true")
-    assert (await house.gateway.verify(again.json()["token"])).status_code == 200
+    assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (201, 201, "true")
+    secret = first.json()["token"]
+    assert (await house.gateway.verify(secret)).status_code == 200
+    assert again.json() == first.json() | {"token": None, "notice": again.json()["notice"]}
+    assert "shown once" in again.json()["notice"]
+    assert secret not in again.text
+    async with house.database.transaction(agency.org_id) as tx:
+        assert await tx.value(HOLDS, agency.org_id, "Accounting")
+        assert not await tx.value(HOLDS, agency.org_id, secret)
     assert (await house.call(agency.admin, "GET", "/api/tokens")).json()["meta"]["total"] == 2
+
+
+async def test_one_administrators_key_is_not_anothers(house: House) -> None:
+    agency = await house.found()
+    key, token = {"idempotency-key": "one"}, {"name": "Accounting", "role": "admin"}
+    other = agency.staff(UUID((await made(house, agency, role="admin"))["id"]), Role.ADMIN)
+    mine = await house.call(agency.admin, "POST", "/api/tokens", json=token, headers=key)
+    for body_ in (token, token | {"name": "Another"}):
+        theirs = await house.call(other, "POST", "/api/tokens", json=body_, headers={"idempotency-key": body_["name"]})
+        assert (mine.status_code, theirs.status_code, "idempotent-replayed" in theirs.headers) == (201, 201, False)
+        assert theirs.json()["id"] != mine.json()["id"]
+    theirs = await house.call(other, "POST", "/api/tokens", json=token, headers=key)
+    assert (theirs.status_code, "idempotent-replayed" in theirs.headers) == (201, False)
+    verified = await house.gateway.verify(theirs.json()["token"])
+    assert verified.json()["actor"]["id"] == str(other.id)
+
+
+async def test_a_used_key_ends_the_session_that_it_came_with_all_the_same(house: House) -> None:
+    agency = await house.found(email="twice@agency.example")
+    key = {"idempotency-key": "logout-1"}
+    for _ in range(2):
+        session = (await house.gateway.login("twice@agency.example", PASSWORD)).json()["token"]
+        headers = key | {"authorization": f"Bearer {session}"}
+        answer = await house.call(agency.admin, "POST", "/api/auth/logout", headers=headers)
+        assert (answer.status_code, "idempotent-replayed" in answer.headers) == (204, False)
+        assert (await house.gateway.verify(session)).status_code == 401
 
 
 async def test_logging_out_with_a_key_is_answered_the_same_again(house: House) -> None:

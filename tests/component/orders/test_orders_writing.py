@@ -316,11 +316,13 @@ async def test_the_same_key_makes_one_order(service: Service, owners: Owners, st
     assert (await service.call(staff, "GET", "/api/orders")).json()["meta"]["total"] == 1
 
 
-async def test_a_refusal_is_kept_under_its_key(service: Service, staff: Actor):
-    body, key = {"user_id": str(new_id()), "service": "x"}, {"idempotency-key": "k"}
-    first = await service.call(staff, "POST", "/api/orders", json=body, headers=key)
-    again = await service.call(staff, "POST", "/api/orders", json=body, headers=key)
-    assert (first.status_code, again.status_code, again.content) == (422, 422, first.content)
+async def test_a_refusal_burns_no_key(service: Service, owners: Owners, staff: Actor):
+    key = {"idempotency-key": "k"}
+    for refused, status in (({"user_id": str(new_id()), "service": "x"}, 422), ({"user_id": 1}, 400)):
+        answer = await service.call(staff, "POST", "/api/orders", json=refused, headers=key)
+        assert (answer.status_code, "idempotent-replayed" in answer.headers) == (status, False)
+    mended = {"user_id": str(owners.client(staff.org_id).id), "service": "x"}
+    assert (await service.call(staff, "POST", "/api/orders", json=mended, headers=key)).status_code == 201
 
 
 async def test_a_client_writes_nothing_whatever_the_id_or_body(service: Service, owners: Owners, staff: Actor):
