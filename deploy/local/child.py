@@ -13,12 +13,15 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from deploy.failure import Failure
+from deploy.local.listening import listens
 from deploy.local.log import Log
 
 _PROBE_EVERY_SECONDS = 0.03
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
 _ASK_EVERY_SECONDS = 0.5
+_WELL_SECONDS = 10.0
+"""Once it has been well for so long, its next sickness is a new one."""
 _SICK_BEFORE_KILLED = 2
 """How often in a row it says that it is not well, until it is ended and started again."""
 
@@ -31,6 +34,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     ready: Callable[[], Awaitable[bool]]
     is_sick: Callable[[], Awaitable[bool]] | None = None
     """Whether it says of itself that only a new start helps; asked twice a second once it is ready."""
+    port: int | None = None
+    """Where it listens: it is ready only when the answer is its own, and whatever we left there is ended first."""
     stop: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
     """Signals in order, each with the seconds that it is given."""
     attempts: int = 3
@@ -44,6 +49,7 @@ class Listener(Protocol):
     def report(self, line: str) -> None: ...
     def started(self) -> None: ...
     def back(self, name: str) -> None: ...
+    async def make_way(self, name: str, port: int) -> None: ...
 
 
 class Child:
@@ -56,6 +62,8 @@ class Child:
         self._nudged = asyncio.Event()
         self._stopping = False
         self._early_deaths = 0
+        self._sick_lives = 0
+        self._refusal: Failure | None = None
 
     @property
     def pid(self) -> int | None:
@@ -65,13 +73,15 @@ class Child:
         """Run it, again and again, until `stop`. Raises Failure when it cannot be brought up the first time."""
         while not self._stopping:
             try:
-                code = await self._live()
+                process = await self._launch()
             except OSError as error:
-                self._died(error.strerror or str(error))
+                cause = f"cannot be launched ({error.strerror or error})"
             else:
-                if not self._stopping:
-                    self._died(_cause(code))
+                cause = _cause(await self._live(process))
+            if self._refusal is not None:
+                raise self._refusal
             if not self._stopping:
+                self._died(cause)
                 await self._pause()
 
     async def wait_ready(self) -> None:
@@ -92,6 +102,9 @@ class Child:
         """Stop it for good: politely first, then with ever less patience."""
         self._stopping = True
         self._nudged.set()
+        await self._end()
+
+    async def _end(self) -> None:
         for number, patience_seconds in self.recipe.stop:
             process = self._process
             if process is None or process.returncode is not None:
@@ -102,10 +115,15 @@ class Child:
                 async with asyncio.timeout(patience_seconds):
                     await process.wait()
 
-    async def _live(self) -> int:
-        """One life, from start to death; returns the exit code."""
+    async def _launch(self) -> Process:
+        if self.recipe.port is not None:
+            await self._listener.make_way(self.recipe.name, self.recipe.port)
         self.log.mark()
-        self._process = process = await self.recipe.launch(self.log)
+        return await self.recipe.launch(self.log)
+
+    async def _live(self, process: Process) -> int:
+        """One life, from launch to death; returns the exit code. Nothing that fails here leaves it unwatched."""
+        self._process = process
         if self._stopping:  # asked to stop while it was being started
             process.kill()
         self._listener.started()
@@ -116,8 +134,11 @@ class Child:
             watch.cancel()
 
     async def _watch(self, process: Process, since: float) -> None:
-        while not await self.recipe.ready():  # noqa: ASYNC110 - it is another process; nobody sets an event for us
-            await asyncio.sleep(_PROBE_EVERY_SECONDS)
+        try:
+            while not await self._is_ready(process):  # noqa: ASYNC110 - it is another process; nobody sets an event
+                await asyncio.sleep(_PROBE_EVERY_SECONDS)
+        except Failure as failure:
+            return await self._refuse(failure)
         self._early_deaths = 0
         if self._ready_once.is_set():
             took_seconds = time.monotonic() - since
@@ -126,12 +147,29 @@ class Child:
         self._ready_once.set()
         if self.recipe.is_sick is not None:
             await self._end_when_sick(process, self.recipe.is_sick)
+        return None
+
+    async def _is_ready(self, process: Process) -> bool:
+        """Whether it is, and not another one that has its port."""
+        port = self.recipe.port
+        return await self.recipe.ready() and (port is None or listens(process.pid, port))
+
+    async def _refuse(self, failure: Failure) -> None:
+        """It will never be ready as things are: the first time that ends everything, later it is reported."""
+        if self._ready_once.is_set():
+            self._listener.report(failure.sentence)
+            return
+        self._refusal = failure
+        await self._end()
 
     async def _end_when_sick(self, process: Process, is_sick: Callable[[], Awaitable[bool]]) -> None:
-        times = 0
+        times, well_since = 0, time.monotonic()
         while times < _SICK_BEFORE_KILLED:
             await asyncio.sleep(_ASK_EVERY_SECONDS)
             times = times + 1 if await is_sick() else 0
+            if time.monotonic() - well_since > _WELL_SECONDS and not times:
+                self._sick_lives = 0
+        self._sick_lives += 1
         self._listener.report(f"{self.recipe.name} says that it is not well; ending it")
         process.kill()
 
@@ -153,8 +191,9 @@ class Child:
 
     def _pause_seconds(self) -> float:
         """None after the first death, hardly any after the next; then ever longer, so that it does not spin."""
+        sick = _FIRST_PAUSE_SECONDS * 2 ** min(self._sick_lives, 10) if self._sick_lives > 1 else 0.0
         if self._early_deaths <= 1:
-            return 0.0
+            return min(sick, _LONGEST_PAUSE_SECONDS)
         too_many = min(max(self._early_deaths - self.recipe.attempts + 1, 0), 10)
         return min(_FIRST_PAUSE_SECONDS * 2**too_many, _LONGEST_PAUSE_SECONDS)
 

@@ -10,11 +10,13 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from deploy.local.environment import python
+from deploy.local.leftovers import mark
 from deploy.local.log import Log
 from deploy.local.scheduling import scheduling
 from deploy.standby import Assignment
@@ -25,8 +27,9 @@ _PR_SET_PDEATHSIG = 1
 class Launcher:
     """Starts programs, and keeps interpreters ready (see `deploy.standby`) for processes of our own."""
 
-    def __init__(self, environment: Mapping[str, str], log: Log) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Log, *, folder: Path | None = None) -> None:
         self._environment = environment
+        self._mark = {} if folder is None else mark(folder)
         self._log = log
         self._spares: list[Process] = []
 
@@ -36,7 +39,8 @@ class Launcher:
         while len(self._spares) < count:
             with self._log.opened() as output:
                 command = python("-m", "deploy.standby")
-                spare = await _execute(command, self._environment, stdin=PIPE, output=output, dies_with_us=True)
+                environment = {**self._environment, **self._mark}
+                spare = await _execute(command, environment, stdin=PIPE, output=output, dies_with_us=True)
             self._spares.append(spare)
 
     async def process(self, name: str, environment: Mapping[str, str], log: Log) -> Process:
@@ -46,7 +50,7 @@ class Launcher:
             spare = self._spares.pop(0)
             if spare.returncode is None and spare.stdin is not None:
                 # Should it die while it reads, that is the death of the child, and it will be started again.
-                with suppress(ConnectionError):
+                with suppress(OSError):
                     spare.stdin.write(msgspec.json.encode(assignment) + b"\n")
                     await spare.stdin.drain()
                 spare.stdin.close()
@@ -65,7 +69,7 @@ class Launcher:
         with log.opened() as output:
             return await _execute(
                 command,
-                environment,
+                {**environment, **self._mark},
                 stdin=DEVNULL,
                 output=output,
                 dies_with_us=dies_with_us,

@@ -35,5 +35,6 @@ def recipe(
         name="nats",
         launch=lambda log: launcher.program(command, environment, log, dies_with_us=True, may_interrupt=True),
         ready=lambda: nats_ready(ports["nats"]),
+        port=ports["nats"],
         is_sick=lambda: nats_is_sick(ports["nats_monitor"]),
     )

@@ -83,6 +83,7 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
         # Changing the user clears what we would ask of the kernel, so `setpriv` asks after it has.
         launch=lambda log: launcher.program(command, _environment(), log, dies_with_us=not wrapper),
         ready=lambda: postgres_ready(admin_dsn),
+        port=port,
         # Fast shutdown; then immediate, which leaves a recovery for the next start.
         stop=((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)),
         # After a kill the old backends have to be gone before a new server may start; it looks, and ends, until then.

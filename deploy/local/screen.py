@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -56,13 +56,19 @@ class Screen:
 
     def say(self, line: str) -> None:
         """One line, as it is: neither wrapped, so that it can be copied, nor read for markup."""
-        self._output.print(Text(line), soft_wrap=True)
+        _print(self._output, Text(line), soft_wrap=True)
 
     def show(self, picture: RenderableType) -> None:
-        self._output.print(picture)
+        _print(self._output, picture)
 
     def warn(self, failure: Failure) -> None:
         """The sentence on stderr, and under it what supports it."""
-        self._errors.print(Text(failure.sentence, style="bold red"), soft_wrap=True)
+        _print(self._errors, Text(failure.sentence, style="bold red"), soft_wrap=True)
         for line in failure.evidence:
-            self._errors.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+            _print(self._errors, Text(f"  {line}", style="dim"), soft_wrap=True)
+
+
+def _print(console: Console, what: RenderableType, *, soft_wrap: bool = False) -> None:
+    """What cannot be shown (a file on a full disk, a terminal that is gone) stops nothing that is served."""
+    with suppress(OSError):
+        console.print(what, soft_wrap=soft_wrap)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from deploy.local.child import Child, Recipe
 from deploy.local.folder import DataFolder
-from deploy.local.leftovers import remember
+from deploy.local.leftovers import make_way, remember
 from deploy.local.log import Log
+from deploy.local.persistent import Persistent
 from shared.messaging.topology import SERVICES
 
 STOP_ORDER = (("gateway",), SERVICES, ("nats",), ("postgres",))
@@ -36,6 +37,7 @@ class Supervisor:
         self._changed = changed
         self._came_back = came_back
         self._children: dict[str, Child] = {}
+        self._list = Persistent(folder.processes, lambda: remember(folder, self.pids), tell)
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Looked at here as well: a failure during the start is told by `start`, and nobody waits for this one.
@@ -72,14 +74,24 @@ class Supervisor:
             await asyncio.gather(*(child.stop() for name, child in self._children.items() if _kind(name) in kinds))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LAST_WAIT_SECONDS)
-        self._folder.processes.unlink(missing_ok=True)
+        await self._list.close()
+        try:
+            self._folder.processes.unlink(missing_ok=True)
+        except OSError as error:  # what it names runs no more, and the next start sees that
+            self._tell(f"{self._folder.processes} could not be removed ({error.strerror})")
 
     def report(self, line: str) -> None:
         self._tell(line)
 
     def started(self) -> None:
-        remember(self._folder, self.pids)
+        self._list.update()
         self._changed()
+
+    async def make_way(self, name: str, port: int) -> None:
+        """End whatever a `serx up` on this folder has left on the port of a child that is about to be launched."""
+        ended = await asyncio.to_thread(make_way, self._folder, port)
+        if ended is not None:
+            self._tell(f"a process that was left over (pid {ended}) had the port of {name}; ended it")
 
     def back(self, name: str) -> None:
         """What waits between two attempts may have waited for this; and its interpreter was perhaps the last spare."""

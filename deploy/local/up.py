@@ -21,6 +21,7 @@ from deploy.local.environment import Addresses, inherited
 from deploy.local.folder import DataFolder, opened
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
+from deploy.local.persistent import Persistent
 from deploy.local.ports import Ports, reserved
 from deploy.local.probes import http_ready
 from deploy.local.screen import Screen
@@ -76,10 +77,11 @@ class Installation:
         self._supervisor = Supervisor(
             site.folder, tell=screen.say, changed=self._publish_again, came_back=self._warm_up_again
         )
-        self._launcher = Launcher(inherited(site.folder), Log(site.folder.log("standby")))
+        self._launcher = Launcher(inherited(site.folder), Log(site.folder.log("standby")), folder=site.folder.root)
         self._background: set[asyncio.Task[None]] = set()
         self._demo: Demo | None = None
         self._published = False
+        self._ready_file = Persistent(site.folder.ready, self._write_ready, screen.say)
 
     async def serve(self, *, demo: bool) -> None:
         stop = asyncio.Event()
@@ -89,8 +91,12 @@ class Installation:
             await _first(stop.wait(), self._work(demo=demo))
         finally:
             self._published = False
-            ready.withdraw(self._site.folder)
+            await self._ready_file.close()
             self._screen.say("Stopping.")
+            try:
+                ready.withdraw(self._site.folder)
+            except OSError as error:
+                self._screen.say(f"{self._site.folder.ready} could not be removed ({error.strerror})")
             await self._supervisor.stop()
             await self._launcher.close()
             self._screen.say("Stopped.")
@@ -166,13 +172,24 @@ class Installation:
             name=name,
             launch=lambda log: self._launcher.process(name, environment, log),
             ready=lambda: http_ready(self._site.ports[name]),
+            port=self._site.ports[name],
         )
 
     def _warm_up_again(self) -> None:
         """One interpreter waits for whatever dies next; two are not worth their memory."""
-        task = asyncio.create_task(self._launcher.warm_up(1))
+        self._warm_up_in_the_background(1)
+
+    def _warm_up_in_the_background(self, count: int) -> None:
+        task = asyncio.create_task(self._try_to_warm_up(count))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _try_to_warm_up(self, count: int) -> None:
+        """Without a spare the next start takes longer, and nothing else."""
+        try:
+            await self._launcher.warm_up(count)
+        except OSError as error:
+            self._screen.say(f"No interpreter can be kept ready ({error.strerror or error})")
 
     async def _demonstrate(self, *, wanted: bool) -> None:
         """Make or find the demo, walk a proposal, show it. What fails here is told, and everything goes on serving."""
@@ -203,7 +220,10 @@ class Installation:
 
     def _publish_again(self) -> None:
         if self._published:
-            ready.publish(self._site.folder, ready.describe(self._site.addresses, self._supervisor.pids, self._demo))
+            self._ready_file.update()
+
+    def _write_ready(self) -> None:
+        ready.publish(self._site.folder, ready.describe(self._site.addresses, self._supervisor.pids, self._demo))
 
 
 async def _first(*works: Coroutine[Any, Any, Any]) -> None:

@@ -19,6 +19,8 @@ from deploy.failure import Failure
 POSTGRES_MIB: Final = 3072
 """Tables and log of a long storm; what is not used takes no memory."""
 BROKER_MIB: Final = 1024
+FOLDER_MIB: Final = 1024
+"""Logs, and what the supervisor writes down."""
 _TRIES: Final = 20
 
 

@@ -29,6 +29,8 @@ LONG_FROZEN_SECONDS = 10.0
 """Longer than AckWait (5 s) too: what it was given is delivered again, to the other replica."""
 CLOCK_ERROR_SECONDS = (2.0, 15.0)
 """An identity that the gateway signs lives 30 s and is renewed after 10: clocks may differ by less than 20 s."""
+_SUCCESSOR_SECONDS = 0.2
+"""Until what follows a killed process has been launched."""
 SEGMENTS = 12
 """Files of its log that PostgreSQL goes through at most while its disk is full: more than it keeps in store."""
 LOCK_OUTBOX = """
@@ -179,6 +181,18 @@ async def fill_broker_disk(stack: Stack, chance: random.Random) -> str:
     return "nats"
 
 
+async def fill_folder_disk(stack: Stack, chance: random.Random) -> str:
+    """No log can be written, nor the list of what runs; and then something dies, and its successor too."""
+    child = chance.choice((*REPLICAS, "nats", "postgres"))
+    filled = asyncio.create_task(_full(stack.folder_disk, chance))
+    await asyncio.sleep(0)  # it is full from here on
+    _killed(stack, child)
+    await asyncio.sleep(_SUCCESSOR_SECONDS)
+    _killed(stack, child)
+    await filled
+    return child
+
+
 async def fill_database_disk(stack: Stack, chance: random.Random) -> str:
     """Tables cannot grow; mostly the log cannot either, on which PostgreSQL ends and recovers."""
     rounds = chance.randrange(SEGMENTS)
@@ -218,6 +232,7 @@ FAULTS = (
     Fault("poison among messages", poison.throw, 3),
     Fault("clock wrong", turn_clock, 3),
     Fault("broker's disk full", fill_broker_disk, 2, needs_disks=True),
+    Fault("disk of logs full, process killed", fill_folder_disk, 2, needs_disks=True),
     Fault("database's disk full", fill_database_disk, 2, needs_disks=True),
 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -43,11 +44,13 @@ class Stack(Installation):
         self.broker = Relay([ports["nats"]], chance, is_nats=True)
         self.database = Relay([ports["postgres"]], chance)
         self.doors = {name: Relay([ports[name], ports[name + SECOND]], chance) for name in SERVICES}
-        self.failpoints = site.folder.root / "failpoints"
+        # Beside the folder, whose disk may be full.
+        self.failpoints = site.folder.root.parent / "failpoints"
         self.failpoints.mkdir(exist_ok=True)
         self.poison: dict[str, frozenset[str]] = {}
         """Keys of what was thrown among the messages, and the services that have to park each."""
         self._with_disks = with_disks
+        self.folder_disk = Disk(site.folder.root, disks.FOLDER_MIB)
         self.database_disk = Disk(site.folder.postgres, disks.POSTGRES_MIB)
         self.broker_disk = Disk(self.jetstream, disks.BROKER_MIB)
 
@@ -138,6 +141,7 @@ class Stack(Installation):
             name=name,
             launch=lambda log: self._launcher.process(process, environment, log),
             ready=lambda: http_ready(self._site.ports[name]),
+            port=self._site.ports[name],
         )
 
     def _own(self, process: str) -> dict[str, str]:
@@ -155,9 +159,7 @@ class Stack(Installation):
 
     def _warm_up_again(self) -> None:
         """More than one may die before the first is back."""
-        task = asyncio.create_task(self._launcher.warm_up(SPARES))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._warm_up_in_the_background(SPARES)
 
     async def admin(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of the administrator's, past the relay. Raises what connecting raises."""
@@ -168,10 +170,11 @@ class Stack(Installation):
 async def standing(root: Path, chance: random.Random, *, with_disks: bool = False) -> AsyncIterator[Stack]:
     """A stack in `root`, started, until the block is left; what it says of itself goes to `root/output`.
 
-    `with_disks`: the servers' data is on disks that can be full (see `disks`), and goes with them.
+    `with_disks`: the folder and the servers' data in it are on disks that can be full (see `disks`), and go with them.
     """
     found = binaries.find()
     with (
+        _small_disk(root, is_wanted=with_disks),
         opened(root / "data", found.postgres_major) as folder,
         reserved(folder, 0, more=tuple(name + SECOND for name in PROCESSES)) as ports,
         (root / "output").open("w", encoding="utf-8") as output,
@@ -185,6 +188,23 @@ async def standing(root: Path, chance: random.Random, *, with_disks: bool = Fals
             yield stack
         finally:
             await stack.stop()
+
+
+@contextmanager
+def _small_disk(root: Path, *, is_wanted: bool) -> Iterator[None]:
+    """The disk of the data folder, until the block is left; then the logs lie beside it, in `root/logs`."""
+    if not is_wanted:
+        yield
+        return
+    place = root / "data"
+    place.mkdir(mode=0o700, exist_ok=True)
+    disk = Disk(place, disks.FOLDER_MIB)
+    disk.mount()
+    try:
+        yield
+    finally:
+        shutil.copytree(place / "logs", root / "logs", dirs_exist_ok=True)
+        disk.unmount()
 
 
 def is_supported() -> bool:

@@ -41,8 +41,11 @@ class Installation:
     def kill(self, name: str) -> int:
         """SIGKILL to one process; returns its pid."""
         pid = self.ready["services"][name]["pid"]
-        os.kill(pid, signal.SIGKILL)
+        self.kill_pid(pid)
         return pid
+
+    def kill_pid(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
 
     @contextmanager
     def unsupervised(self) -> Iterator[None]:

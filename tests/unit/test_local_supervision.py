@@ -18,10 +18,21 @@ from deploy.local import leftovers
 from deploy.local.child import Recipe
 from deploy.local.folder import DataFolder
 from deploy.local.launcher import Launcher
+from deploy.local.listening import listener
 from deploy.local.log import Log
 from deploy.local.supervisor import Supervisor
+from tests.support.installation import free_port
+from tests.support.servers import until
 
-LIVES = "import signal; print('here'); signal.pause()"
+LIVES = "import signal; print('here', flush=True); signal.pause()"
+LISTENS = """
+import signal, socket, sys
+door = socket.socket()
+door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+door.bind(("127.0.0.1", int(sys.argv[1])))
+door.listen()
+signal.pause()
+"""
 HOW_IT_RUNS = """
 import os, subprocess, sys
 print(os.sched_getscheduler(0) == os.SCHED_BATCH, open('/proc/self/timerslack_ns').read().strip(), flush=True)
@@ -161,3 +172,65 @@ def test_the_reason_is_the_last_thing_it_said_in_this_life(tmp_path: Path) -> No
     with log.opened() as file:
         file.write(b"starting\n2026 [1] FATAL:  lock file exists\n2026 [1] HINT:  Is another one running?\n")
     assert log.last_line() == "lock file exists"
+
+
+async def test_a_list_that_cannot_be_written_leaves_the_child_watched_and_is_written_later(watched: Watched) -> None:
+    in_the_way = watched.folder.processes
+    in_the_way.mkdir()  # the list cannot take its place
+    await watched.supervisor.start(watched.recipe("orders", lambda: LIVES))
+    first = watched.supervisor.pids["orders"]
+    os.kill(first, signal.SIGKILL)
+    await asyncio.wait_for(watched.came_back.wait(), 10)
+    assert not leftovers.birth(first)
+    assert sum("cannot be written" in line for line in watched.said) == 1
+    in_the_way.rmdir()
+    await until(lambda: any("is written again" in line for line in watched.said))
+    assert f'"pid": {watched.supervisor.pids["orders"]}' in in_the_way.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who has a port is seen in Linux's /proc")
+async def test_what_was_left_on_the_port_of_a_child_is_ended_before_the_child_is_launched(watched: Watched) -> None:
+    launcher = Launcher(os.environ, Log(watched.folder.log("old")), folder=watched.folder.root)
+    port = free_port()
+    command = (sys.executable, "-u", "-c", LISTENS, str(port))
+    orphan = await launcher.program(command, os.environ, Log(watched.folder.log("old")), dies_with_us=True)
+    await until(lambda: listener(port) == orphan.pid)
+    log = Log(watched.folder.log("orders"))
+    recipe = Recipe(
+        name="orders",
+        launch=lambda _: launcher.program(command, os.environ, log, dies_with_us=True),
+        ready=lambda: asyncio.sleep(0, result=True),  # as an answer of anybody's would have it
+        port=port,
+    )
+    await watched.supervisor.start(recipe)
+    assert watched.supervisor.pids["orders"] == listener(port)
+    assert watched.said[0].endswith(f"(pid {orphan.pid}) had the port of orders; ended it")
+    assert await orphan.wait() == -signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who has a port is seen in Linux's /proc")
+async def test_a_strangers_answer_makes_no_child_ready_and_the_stranger_is_left_alone(watched: Watched) -> None:
+    port = free_port()
+    stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", LISTENS, str(port))
+    await until(lambda: listener(port) == stranger.pid)
+    recipe = replace(watched.recipe("orders", lambda: DIES), ready=lambda: asyncio.sleep(0, result=True), port=port)
+    with pytest.raises(Failure, match="orders cannot start"):
+        await watched.supervisor.start(recipe)
+    assert stranger.returncode is None
+    stranger.kill()
+    await stranger.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is known by its environment in Linux's /proc")
+async def test_what_an_earlier_run_left_running_is_found_without_its_list(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    other = Launcher({}, log, folder=tmp_path / "other")
+    left = Launcher({}, log, folder=tmp_path)
+    orphan = await left.program((sys.executable, "-c", LIVES), os.environ, log, dies_with_us=True)
+    others = await other.program((sys.executable, "-c", LIVES), os.environ, log, dies_with_us=True)
+    await until(lambda: log.path.read_text().count("here") == 2)
+    assert len(await asyncio.to_thread(leftovers.stop, DataFolder(tmp_path))) == 1
+    assert await orphan.wait() == -signal.SIGTERM
+    assert others.returncode is None
+    others.kill()
+    await others.wait()
