@@ -14,6 +14,7 @@ from services.identity.model.credentials import ApiToken, Verified
 from services.identity.model.people import AccountStatus, Person
 from services.identity.model.users import StaffRole, User
 from shared.web.actor import Actor, Role
+from shared.web.readers import StaffOnly
 
 BEARER: Final = "bearer"
 BALANCE: Final = "0.00"
@@ -82,9 +83,9 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     company: str | None
     phone: str | None
     tax_id: str | None
-    note: str | None
+    note: StaffOnly[str | None] = UNSET
     address: Address | None
-    custom_fields: dict[str, Any]
+    custom_fields: StaffOnly[dict[str, Any]] = UNSET
     status: AccountStatus
     balance: Literal["0.00"]
     created_at: datetime

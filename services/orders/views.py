@@ -7,11 +7,12 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from services.orders.model import Client, Employee, Order, OrderStatus, Task
 from shared.labels import labels
 from shared.money import spell_money
+from shared.web.readers import StaffOnly
 
 FreeObject = Annotated[msgspec.Raw, Meta(description="A JSON object, as it was sent.")]
 
@@ -49,10 +50,10 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     service: str
     service_id: UUID | None
-    note: str | None
-    metadata: FreeObject
+    note: StaffOnly[str | None] = UNSET
+    metadata: StaffOnly[FreeObject] = UNSET
     form_data: FreeObject
-    tags: list[str]
+    tags: StaffOnly[list[str]] = UNSET
     employees: list[EmployeeOfOrder]
     created_at: datetime
     updated_at: datetime

@@ -7,12 +7,17 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, Meta
+from msgspec.structs import replace
 
 from services.proposals.model.prices import spell_price
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus
 from services.proposals.model.templates import Template
+from shared.contracts.orders import STAFF_ONLY
 from shared.labels import labels
 from shared.money import spell_money
+from shared.web.actor import Actor
+from shared.web.readers import StaffOnly
 
 
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +34,7 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     public: bool
     deadline: int | None
     sort_order: int
-    metadata: dict[str, Any]
+    metadata: StaffOnly[dict[str, Any]] = UNSET
     created_at: datetime
     updated_at: datetime
 
@@ -129,7 +134,25 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     proposal: ProposalView
     engagement: msgspec.Raw
     projects: list[msgspec.Raw]
-    order: msgspec.Raw
+    order: Annotated[msgspec.Raw, Meta(description="The order; to a client, without what only staff see of it.")]
+
+
+class _SignedParts(msgspec.Struct, frozen=True):
+    """A stored `Signed`, of which all but the order is passed on as it is."""
+
+    proposal: msgspec.Raw
+    engagement: msgspec.Raw
+    projects: msgspec.Raw
+    order: dict[str, msgspec.Raw]
+
+
+def signed_for(reader: Actor, stored: bytes) -> bytes:
+    """The stored answer of a signature as its reader may see it."""
+    if reader.is_staff:
+        return stored
+    parts = msgspec.json.decode(stored, type=_SignedParts)
+    shown = {name: value for name, value in parts.order.items() if name not in STAFF_ONLY}
+    return msgspec.json.encode(replace(parts, order=shown))
 
 
 def service(template: Template) -> ServiceView:

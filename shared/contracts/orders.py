@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from shared.contracts.identity import ClientState
+
+STAFF_ONLY: Final = ("note", "metadata", "tags")
+"""The fields of an order that no client is shown, wherever an order is passed on."""
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +36,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
-    """The reply: the order as its own endpoint shows it."""
+    """The reply: the order as its own endpoint shows it to staff."""
 
     order: msgspec.Raw
 

@@ -15,13 +15,14 @@ import msgspec
 from litestar import Request, Response
 
 from shared.errors import Stale
+from shared.web.readers import shown_to
 
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def single(request: Request[Any, Any, Any], view: msgspec.Struct, version: int, *, status: int = 200) -> Response[Any]:
-    """The answer with one resource; 304 without a body when the caller of a GET has it already."""
-    body = msgspec.json.encode(view)
+    """The answer with one resource, as the caller may see it; 304 when the caller of a GET has it already."""
+    body = msgspec.json.encode(shown_to(request.state["actor"], view))
     tag = etag(version, body)
     if request.method == "GET" and _names(request.headers.get("if-none-match"), tag):
         return Response(b"", status_code=304, headers={"etag": tag})

@@ -17,7 +17,9 @@ from shared.database.windows import MOST_ROWS, After, Order, Page, Window, not_o
 from shared.errors import InvalidInput
 from shared.ids import parse_id
 from shared.labels import spelled_out
+from shared.web.actor import Actor
 from shared.web.origin import public_url
+from shared.web.readers import shown_to
 
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
@@ -144,7 +146,11 @@ def filter_number(name: str, numbers: type[E], value: int | None) -> E | None:
 
 
 def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], view: Callable[[Any], T]) -> Listing[T]:
-    """The envelope of `page`, each item through `view`; links are absolute and keep the caller's filters and sort."""
+    """The envelope of `page`, each item through `view` and as the caller may see it.
+
+    Links are absolute and keep the caller's filters and sort.
+    """
+    actor: Actor = request.state["actor"]
     last = max(1, -(-page.total // query.limit))
     path = public_url(request) + request.scope["path"]
     kept = {name: value for name, value in request.query_params.items() if name != "after"}
@@ -154,7 +160,7 @@ def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], 
 
     count = len(page.items)
     return Listing(
-        data=[view(item) for item in page.items],
+        data=[shown_to(actor, view(item)) for item in page.items],
         links=Links(
             first=link(1),
             last=link(last),

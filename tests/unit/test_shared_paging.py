@@ -19,6 +19,7 @@ from shared.errors import InvalidInput
 from shared.ids import new_id
 from shared.web.origin import PUBLIC_URL_HEADER
 from shared.web.paging import Listing, filter_id, filter_number, listing, page_query, read_after, written
+from tests.support import actors
 
 FIELDS = ("id", "name")
 
@@ -38,6 +39,7 @@ def answered(*, page: int = 1, limit: int = 20, total: int = 0, query: dict[str,
             "path": "/api/things",
             "query_string": urlencode(query or {}).encode(),
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+            "state": {"actor": actors.admin()},
         }  # pyright: ignore[reportArgumentType]
     )
     asked = page_query(FIELDS, page=page, limit=limit, sort="id:asc", after=None)

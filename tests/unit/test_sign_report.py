@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.proposals.domain.signing import report_of
+from services.proposals.domain.signing import WAITS_FOR_AN_OPERATOR, for_client, report_of
 from services.proposals.model.proposals import ProposalStatus
 from services.proposals.store.sagas import Report
+from services.proposals.views import SignReport
 from shared.contracts.reply import CANCELLED, Reply
 from shared.messaging.saga import Progress, SagaStatus
 from tests.unit.test_proposal_model import NOW, plan, proposal
@@ -15,8 +16,8 @@ DONE, REFUSED = Reply(outcome="done"), Reply(outcome="refused", cause="No.")
 UNDONE = {"engagement.cancel": CANCELLED, "order.cancel": CANCELLED}
 
 
-def steps(status: SagaStatus, replies: dict[str, Reply], *, is_client_known: bool = True) -> dict[str, str]:
-    """How each step is reported to stand."""
+def report(status: SagaStatus, replies: dict[str, Reply], *, is_client_known: bool = True) -> SignReport:
+    """The report of a flow with these replies."""
     stored = Report(
         id=(mine := plan(proposal(ProposalStatus.SIGNING), is_client_known=is_client_known)).ids.saga,
         plan=mine,
@@ -28,7 +29,20 @@ def steps(status: SagaStatus, replies: dict[str, Reply], *, is_client_known: boo
         started_at=NOW,
         finished_at=None,
     )
-    return {step.name: step.status for step in report_of(stored, []).steps}
+    return report_of(stored, [])
+
+
+def steps(status: SagaStatus, replies: dict[str, Reply], *, is_client_known: bool = True) -> dict[str, str]:
+    """How each step is reported to stand."""
+    return {step.name: step.status for step in report(status, replies, is_client_known=is_client_known).steps}
+
+
+def test_a_client_reads_that_a_step_waits_for_an_operator_and_not_what_went_wrong():
+    replies = {"order": Reply(outcome="parked", cause="UniqueViolated: orders_pkey"), "engagement": REFUSED}
+    whole = report(SagaStatus.RUNNING, replies)
+    errors = {step.name: step.error for step in for_client(whole).steps}
+    assert errors == {"order": WAITS_FOR_AN_OPERATOR, "engagement": "No."}
+    assert {step.name: step.error for step in whole.steps}["order"] == "UniqueViolated: orders_pkey"
 
 
 def test_a_step_of_a_running_flow_waits_until_it_is_answered():

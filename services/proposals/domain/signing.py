@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from services.proposals import views
 from services.proposals.domain.proposals import reader
@@ -35,6 +36,8 @@ from shared.messaging.journal import Mark, Run
 from shared.messaging.outbox import Event, event
 from shared.messaging.saga import CANCEL_SUFFIX, Progress, SagaStatus
 from shared.web.actor import Actor
+
+WAITS_FOR_AN_OPERATOR: Final = "The step waits for an operator."
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -130,7 +133,17 @@ async def report(tx: Tx, actor: Actor, proposal: UUID | None) -> SignReport:
     if newest is None:
         raise NotFound("signing of this proposal" if found else "proposal")
     done = await interventions.of_saga(tx, actor.org_id, newest.id) if actor.is_staff else []
-    return report_of(newest, done)
+    shown = report_of(newest, done)
+    return shown if actor.is_staff else for_client(shown)
+
+
+def for_client(report: SignReport) -> SignReport:
+    """The report without what only an operator can make use of: how a message could not be handled."""
+    return replace(report, steps=[_without_fault(step) for step in report.steps])
+
+
+def _without_fault(step: StepView) -> StepView:
+    return replace(step, error=WAITS_FOR_AN_OPERATOR, tries=[]) if step.status == "parked" else step
 
 
 def report_of(newest: Report, done: Sequence[Intervention]) -> SignReport:

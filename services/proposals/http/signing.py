@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 
+from services.proposals import views
 from services.proposals.domain import signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
@@ -21,6 +22,7 @@ from services.proposals.views import Signed, SignReport
 from shared.database import UniqueViolated
 from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
+from shared.web.actor import Actor
 from shared.web.answers import versions_named
 from shared.web.idempotency import REPLAYED, key_sent, used_key
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -43,7 +45,7 @@ _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNO
 async def answer_of_flow(request: Request[Any, Any, Any], saga: UUID) -> Response[bytes]:
     """The answer of the flow that an Idempotency-Key stands for. Raises KeyInUse, SignatureRefused."""
     proposal = UUID(request.path_params["proposal_id"])
-    return _answered(await request.app.state.desk.answer_of(saga), proposal)
+    return _answered(request.state["actor"], await request.app.state.desk.answer_of(saga), proposal)
 
 
 class SignController(Controller):
@@ -92,7 +94,7 @@ class SignController(Controller):
             if earlier is None:
                 raise
             return earlier
-        return _answered(answer, proposal)
+        return _answered(actor, answer, proposal)
 
     @get(summary="How the sign flow stands", opt={"resource": proposal_is_there}, responses=refusals(404))
     async def report(self, actor: Asker, database: Db, proposal_id: IdInPath) -> SignReport:
@@ -100,14 +102,15 @@ class SignController(Controller):
             return await signing.report(tx, actor, parse_id(proposal_id))
 
 
-def _answered(answer: Answer, proposal: UUID) -> Response[bytes]:
+def _answered(reader: Actor, answer: Answer, proposal: UUID) -> Response[bytes]:
     if answer.report is not None:
         location = {"location": f"/api/proposals/{proposal}/sign"}
         return Response(
             msgspec.json.encode(answer.report), status_code=202, media_type="application/json", headers=location
         )
     headers = {REPLAYED: "true"} if answer.is_replayed else {}
-    return Response(answer.result, status_code=200, media_type="application/json", headers=headers)
+    shown = views.signed_for(reader, answer.result)
+    return Response(shown, status_code=200, media_type="application/json", headers=headers)
 
 
 def _signature(request: Request[Any, Any, Any], body: SignBody) -> Signature:
