@@ -60,8 +60,10 @@ async def lock(tx: Tx, actor: Actor, client: UUID | None, *, email: str | UnsetT
 
 
 async def change(tx: Tx, found: Client, changes: ClientChanges, at: datetime) -> Client:
-    """Change a client that is locked. Raises ClientIsClosing, EmailTaken."""
+    """Change a client that is locked; nothing is written when nothing differs. Raises ClientIsClosing, EmailTaken."""
     after = found.changed(changes, at)
+    if after is found:
+        return found
     if after.email != found.email:
         await _require_free(tx, after)
     stored = await clients.save(tx, found, after)
@@ -96,8 +98,9 @@ def changed(event_id: UUID, client: ClientState) -> Event:
 
 
 async def _require_free(tx: Tx, client: Client) -> None:
-    if await emails.is_taken(tx, client.org_id, client.email, besides=client.id):
-        raise EmailTaken
+    holder = await emails.holder(tx, client.org_id, client.email, besides=client.id)
+    if holder is not None:
+        raise EmailTaken(holder)
 
 
 def _as_made(wanted: EnsureClient) -> ClientState:

@@ -59,8 +59,13 @@ async def lock(tx: Tx, actor: Actor, user: UUID | None, *, email: str | UnsetTyp
 
 
 async def change(tx: Tx, found: User, changes: UserChanges, at: datetime) -> User:
-    """Change a member of staff who is locked. Raises EmailTaken, LastAdmin."""
+    """Change a member of staff who is locked; nothing is written when nothing differs. Raises EmailTaken, LastAdmin.
+
+    One who is enabled again logs in anew; the API tokens that they had made are good again.
+    """
     after = found.changed(changes, at)
+    if after is found:
+        return found
     if after.email != found.email:
         await _require_free(tx, after)
     return await _save(tx, found, after)
@@ -89,8 +94,9 @@ async def _save(tx: Tx, before: User, after: User) -> User:
 
 
 async def _require_free(tx: Tx, user: User) -> None:
-    if await emails.is_taken(tx, user.org_id, user.email, besides=user.id):
-        raise EmailTaken
+    holder = await emails.holder(tx, user.org_id, user.email, besides=user.id)
+    if holder is not None:
+        raise EmailTaken(holder)
 
 
 def changed(user: User) -> Event:

@@ -148,12 +148,13 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class UserChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of a member of staff is to change."""
+    """What of a member of staff is to change; `status` 1 enables one who was disabled, 0 disables as `DELETE` does."""
 
     name_f: Name | UnsetType = UNSET
     name_l: Name | UnsetType = UNSET
     email: Email | UnsetType = UNSET
     role: StaffRole | UnsetType = UNSET
+    status: AccountStatus | UnsetType = UNSET
     password: Password | UnsetType | None = UNSET
 
     def changes(self, password_hash: str | UnsetType | None) -> UserChanges:
@@ -163,5 +164,6 @@ class UserChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             name_l=self.name_l,
             email=self.email,
             role=UNSET if self.role is UNSET else Role(self.role),
+            is_enabled=UNSET if self.status is UNSET else self.status is AccountStatus.ACTIVE,
             password_hash=password_hash,
         )

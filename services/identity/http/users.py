@@ -89,7 +89,7 @@ class UserController(Controller):
 
     @put(
         "/{user_id:str}",
-        summary="Change a member of staff",
+        summary="Change a member of staff, disable one, or enable one who was disabled",
         guards=[admins_only],
         opt={"resource": user_is_there},
         responses=refusals(403, 404, 412, because={409: "The e-mail is taken, or it is the last administrator"}),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.json import encode
 from msgspec.structs import asdict, replace
 
 from services.identity.model.errors import ClientIsClosing
@@ -91,11 +92,14 @@ class Client(Account, frozen=True, kw_only=True):
         )
 
     def changed(self, changes: ClientChanges, at: datetime) -> Client:
-        """The client with the changes. Raises ClientIsClosing."""
+        """The client with the changes, one version on; the very same when nothing differs. Raises ClientIsClosing."""
         if self.stage is not ClientStage.OPEN:
             raise ClientIsClosing
         sent = {name: value for name, value in asdict(changes).items() if value is not UNSET}
-        return replace(self, **sent, updated_at=at, version=self.version + 1)
+        after = replace(self, **sent)
+        # As JSON, because custom fields may go from 1 to true, which Python finds equal; their order is no difference.
+        is_same = encode(after, order="deterministic") == encode(self, order="deterministic")
+        return self if is_same else replace(after, updated_at=at, version=self.version + 1)
 
     def closing(self, at: datetime) -> Client:
         """Open → Closing; one that is Closing already stays as it is."""

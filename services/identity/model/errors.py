@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from services.identity.model.people import EmailHolder
 from shared.errors import DomainError, Forbidden, StateForbids
 
 
@@ -39,11 +40,17 @@ class CredentialRejected(DomainError):
 
 
 class EmailTaken(StateForbids):
-    """Another client or member of staff of the organisation has the e-mail."""
+    """Another client or member of staff of the organisation has the e-mail; a disabled one keeps it."""
 
-    def __init__(self) -> None:
-        detail = "The e-mail belongs to another client or member of staff."
-        super().__init__(detail, {"email": ["This e-mail is taken."]})
+    def __init__(self, holder: EmailHolder) -> None:
+        who = "member of staff" if holder.is_staff else "client"
+        if holder.is_enabled:
+            super().__init__(f"The e-mail belongs to another {who}.", {"email": [f"Another {who} has this e-mail."]})
+            return
+        super().__init__(
+            f"The e-mail belongs to a {who} who is disabled: enable them again, or give them another e-mail.",
+            {"email": [f"A disabled {who} has this e-mail (id {holder.id})."]},
+        )
 
 
 class ClientIsClosing(StateForbids):

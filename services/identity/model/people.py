@@ -72,6 +72,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return (self.name, self.email, self.is_enabled)
 
 
+class EmailHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that has an e-mail; a disabled one has it too."""
+
+    id: UUID
+    is_staff: bool
+    is_enabled: bool
+
+
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """A member of staff or a client, as they see themselves."""
 

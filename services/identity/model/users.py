@@ -40,6 +40,7 @@ class UserChanges(msgspec.Struct, frozen=True, kw_only=True):
     name_l: str | UnsetType = UNSET
     email: str | UnsetType = UNSET
     role: Role | UnsetType = UNSET
+    is_enabled: bool | UnsetType = UNSET
     password_hash: str | UnsetType | None = UNSET
 
 
@@ -67,9 +68,10 @@ class User(Account, frozen=True, kw_only=True):
         return self.is_enabled and self.role is Role.ADMIN
 
     def changed(self, changes: UserChanges, at: datetime) -> User:
-        """The member of staff with the changes."""
+        """The member of staff with the changes, one version on; the very same when nothing differs."""
         sent = {name: value for name, value in asdict(changes).items() if value is not UNSET}
-        return replace(self, **sent, updated_at=at, version=self.version + 1)
+        after = replace(self, **sent)
+        return self if after == self else replace(after, updated_at=at, version=self.version + 1)
 
     def disabled(self, at: datetime) -> User:
         """They can do nothing any more; what they did stays theirs. One who is disabled already stays as they are."""

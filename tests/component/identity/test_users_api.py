@@ -74,7 +74,7 @@ async def test_who_a_user_is_can_be_asked(house: House) -> None:
             {"name_f": " ", "name_l": None, "email": "x", "role": "client", "password": "x" * 11},
             {"name_f", "name_l", "email", "role", "password"},
         ),
-        ({"status": 0, "role": None, "password": 5}, {"status", "role", "password"}),
+        ({"status": 2, "role": None, "password": 5}, {"status", "role", "password"}),
     ],
 )
 async def test_every_bad_field_is_named_when_writing_and_when_changing(
@@ -158,13 +158,83 @@ async def test_a_deleted_user_is_disabled_and_has_no_credentials_left(house: Hou
     )
 
 
+async def test_a_former_user_comes_back_with_their_password_and_their_tokens_but_no_session(house: House) -> None:
+    agency = await house.found()
+    email = f"{new_id()}@agency.example"
+    user = await made(house, agency, email=email, password=PASSWORD, role="admin")
+    path, actor = f"{USERS}/{user['id']}", agency.staff(UUID(user["id"]), Role.ADMIN)
+    session = (await house.gateway.login(email, PASSWORD)).json()["token"]
+    token = (await house.made(actor, "/api/tokens", {"name": "x", "role": "admin"}))["token"]
+    for method, options in (("DELETE", {}), ("PUT", {"json": {"status": 0}})):
+        gone = await house.call(agency.admin, method, path, **options)
+        assert gone.status_code in (200, 204)
+        assert (await house.gateway.login(email, PASSWORD)).status_code == 403
+        assert [(await house.gateway.verify(each)).status_code for each in (session, token)] == [401, 401]
+        async with (
+            house.hearing(agency, "user.changed") as heard,
+            house.hearing(agency, "credential.revoked") as revoked,
+        ):
+            back = await house.call(agency.admin, "PUT", path, json={"status": 1})
+            assert (await heard(UserState)).is_enabled
+            assert (await revoked(CredentialRevoked)).actor_id == UUID(user["id"])
+        assert (back.status_code, back.json()["status"]) == (200, 1)
+        assert (await house.gateway.verify(session)).status_code == 401
+        assert (await house.gateway.verify(token)).json()["actor"]["role"] == "admin"
+        assert (await house.gateway.login(email, PASSWORD)).status_code == 200
+
+
+async def test_only_an_administrator_enables_a_user_and_one_with_less_to_say_gets_less(house: House) -> None:
+    agency = await house.found()
+    user = await made(house, agency, role="admin")
+    path, actor = f"{USERS}/{user['id']}", agency.staff(UUID(user["id"]), Role.ADMIN)
+    token = (await house.made(actor, "/api/tokens", {"name": "x", "role": "admin"}))["token"]
+    assert (await house.call(agency.admin, "DELETE", path)).status_code == 204
+    member = agency.staff(new_id(), Role.MEMBER)
+    assert (await house.call(member, "PUT", path, json={"status": 1})).status_code == 403
+    back = await house.call(agency.admin, "PUT", path, json={"status": 1, "role": "member"})
+    assert (back.json()["status"], back.json()["role"]) == (1, "member")
+    assert (await house.gateway.verify(token)).json()["actor"]["role"] == "member"
+
+
+async def test_an_address_that_a_disabled_person_has_is_refused_with_who_has_it(house: House) -> None:
+    agency = await house.found()
+    user = await made(house, agency, email="former@agency.example")
+    client = await house.made(agency.admin, "/api/clients", {"name_f": "J", "name_l": "R", "email": "j@roe.example"})
+    other = await made(house, agency)
+    assert (await house.call(agency.admin, "DELETE", f"{USERS}/{user['id']}")).status_code == 204
+    disabled = await house.call(agency.admin, "PUT", f"/api/clients/{client['id']}", json={"status": 0})
+    assert disabled.status_code == 200
+    person = {"name_f": "New", "name_l": "One"}
+    for email, who, holder in (
+        ("Former@agency.example", "member of staff", user),
+        ("j@roe.example", "client", client),
+    ):
+        for method, path, sent in (
+            ("POST", USERS, person | {"role": "member", "email": email}),
+            ("POST", "/api/clients", person | {"email": email}),
+            ("PUT", f"{USERS}/{other['id']}", {"email": email}),
+        ):
+            refused = await house.call(agency.admin, method, path, json=sent)
+            assert refused.status_code == 409
+            assert f"a {who} who is disabled" in refused.json()["detail"]
+            assert holder["id"] in refused.json()["errors"]["email"][0]
+    enabled = await house.call(agency.admin, "PUT", f"{USERS}/{user['id']}", json={"email": "moved@agency.example"})
+    assert (enabled.status_code, enabled.json()["status"]) == (200, 0)
+    await house.made(agency.admin, USERS, person | {"role": "member", "email": "former@agency.example"})
+
+
 async def test_the_last_admin_cannot_go(house: House) -> None:
     agency = await house.found()
     await made(house, agency)
     gone = await made(house, agency, email="gone@agency.example", role="admin")
     assert (await house.call(agency.admin, "DELETE", f"{USERS}/{gone['id']}")).status_code == 204
     path = f"{USERS}/{agency.founding.user_id}"
-    for method, options in (("DELETE", {}), ("PUT", {"json": {"role": "member"}})):
+    for method, options in (
+        ("DELETE", {}),
+        ("PUT", {"json": {"role": "member"}}),
+        ("PUT", {"json": {"status": 0}}),
+        ("PUT", {"json": {"status": 0, "role": "member", "name_f": "Eve"}}),
+    ):
         refused = await house.call(agency.admin, method, path, **options)
         assert refused.status_code == 409
         assert "last administrator" in refused.json()["detail"]
