@@ -72,6 +72,8 @@ class ProposalSummary(msgspec.Struct, frozen=True, kw_only=True):
     signed_at: datetime | None
     converted_order_id: UUID | None
     converted_engagement_id: UUID | None
+    rejected_at: datetime | None
+    rejection_reason: str | None
 
 
 class ProposalView(ProposalSummary, frozen=True, kw_only=True):
@@ -204,6 +206,8 @@ def _fields(proposal: Proposal, at: datetime) -> dict[str, Any]:
         "signed_at": proposal.signed_at,
         "converted_order_id": proposal.converted_order_id,
         "converted_engagement_id": proposal.converted_engagement_id,
+        "rejected_at": proposal.rejected_at,
+        "rejection_reason": proposal.rejection_reason,
     }
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from shared.ids import new_id
 from tests.support import actors
-from tests.support.builders import proposal_body, sent_proposal
+from tests.support.builders import expired_proposal, proposal_body, sent_proposal
 from tests.support.databases import Databases
 from tests.support.servers import Broker
 from tests.support.services import Service, running
@@ -145,7 +145,7 @@ async def test_a_client_sees_what_was_sent_to_them_and_nothing_else(service: Ser
 
 async def test_a_sent_proposal_past_its_time_reads_and_filters_as_expired(service: Service):
     staff = actors.admin()
-    expired = await sent_proposal(service, staff, valid_until="2020-01-01T00:00:00Z")
+    expired = await expired_proposal(service, staff)
     fresh = await sent_proposal(service, staff, valid_until="2120-01-01T00:00:00Z")
     assert (await service.call(staff, "GET", f"/api/proposals/{expired}")).json()["status"] == "Expired"
     for status, found in ((5, expired), (1, fresh)):

@@ -14,7 +14,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.web.actor import Actor, Role
 from tests.support import actors
-from tests.support.builders import proposal_body, sent_proposal
+from tests.support.builders import LONG_AGO, expired_proposal, proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, is_silent
@@ -22,7 +22,7 @@ from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
 PATH = "/api/proposals"
-LONG_AGO = "2020-01-01T00:00:00Z"
+FAR_AWAY = "2120-01-01T00:00:00Z"
 ITEM = {"name": "Copywriting", "description": "Ten pages", "price": "0.10"}
 
 
@@ -79,7 +79,7 @@ async def in_each_status(service: Service, staff: Actor, neighbours: Neighbours)
     neighbours.answers["identity.ensure-client"] = is_silent
     answer = await service.call(staff, "POST", f"{PATH}/{signing}/sign", headers={"prefer": "wait=0"})
     assert answer.status_code == 202
-    expired = await sent_proposal(service, staff, valid_until=LONG_AGO)
+    expired = await expired_proposal(service, staff)
     return dict(enumerate([drafted, sent, signed, rejected, signing, expired]))
 
 
@@ -228,9 +228,10 @@ async def test_concurrent_changes_without_a_condition_leave_one_of_them_whole(se
 async def test_each_status_allows_what_the_contract_says(service: Service, staff: Actor, neighbours: Neighbours):
     proposals = await in_each_status(service, staff, neighbours)
     calls = (("PUT", ""), ("POST", "/send"), ("POST", "/reject"), ("DELETE", ""))
+    body: dict[str, Any] = {"PUT": {"json": {"notes": "n"}}}
     found = {
         (status, method, action): (
-            await service.call(staff, method, f"{PATH}/{proposal}{action}", **({"json": {}} if method == "PUT" else {}))
+            await service.call(staff, method, f"{PATH}/{proposal}{action}", **body.get(method, {}))
         ).status_code
         for method, action in calls
         for status, proposal in proposals.items()
@@ -246,6 +247,108 @@ async def test_each_status_allows_what_the_contract_says(service: Service, staff
     assert await ids_listed(service, staff, "sort=created_at:asc") == [proposals[2], proposals[4]]
 
 
+async def test_of_what_was_sent_only_the_time_changes_and_alone(service: Service, staff: Actor, neighbours: Neighbours):
+    for status, proposal in (await in_each_status(service, staff, neighbours)).items():
+        path = f"{PATH}/{proposal}"
+        before = (await service.call(staff, "GET", path)).json()
+        for beside in ({"notes": None}, {"client_name_f": before["client_name_f"]}, {"items": [ITEM]}):
+            answer = await service.call(staff, "PUT", path, json={"valid_until": FAR_AWAY} | beside)
+            if status == 0:
+                assert answer.status_code == 200
+                continue
+            assert (answer.status_code, (await service.call(staff, "GET", path)).json()) == (409, before)
+            assert list(answer.json().get("errors", {})) == (list(beside) if status in (1, 5) else [])
+        alone = await service.call(staff, "PUT", path, json={"valid_until": None})
+        assert alone.status_code == (200 if status in (0, 1, 5) else 409)
+        if status == 5:
+            assert (alone.json()["status"], alone.json()["valid_until"]) == ("Sent", None)
+
+
+async def test_a_sent_proposal_is_given_more_time_less_or_none(service: Service, staff: Actor, neighbours: Neighbours):
+    proposal = await sent_proposal(service, staff)
+    path, client = f"{PATH}/{proposal}", actors.client(staff.org_id)
+    for valid_until, label in ((LONG_AGO, "Expired"), (FAR_AWAY, "Sent"), (LONG_AGO, "Expired"), (None, "Sent")):
+        before = await service.call(staff, "GET", path)
+        tag = {"if-match": before.headers["etag"]}
+        answer = await service.call(staff, "PUT", path, json={"valid_until": valid_until}, headers=tag)
+        after = answer.json()
+        assert answer.status_code == 200
+        assert after == before.json() | {
+            "status": label,
+            "status_id": 5 if label == "Expired" else 1,
+            "valid_until": valid_until,
+            "updated_at": after["updated_at"],
+        }
+        same = await service.call(staff, "PUT", path, json={"valid_until": valid_until})
+        assert (same.content, same.headers["etag"]) == (answer.content, answer.headers["etag"])
+        stale = await service.call(staff, "PUT", path, json={"valid_until": FAR_AWAY}, headers=tag)
+        assert stale.status_code == 412
+        assert (await service.call(client, "PUT", path, json={"valid_until": None})).status_code == 403
+    assert (await service.call(staff, "POST", f"{path}/sign")).status_code == 200
+
+
+async def test_what_has_expired_is_signed_once_it_has_more_time(service: Service, staff: Actor, neighbours: Neighbours):
+    proposal = await expired_proposal(service, staff)
+    refused = await service.call(staff, "POST", f"{PATH}/{proposal}/sign")
+    assert (refused.status_code, "Expired" in refused.json()["detail"]) == (409, True)
+    await service.call(staff, "PUT", f"{PATH}/{proposal}", json={"valid_until": FAR_AWAY})
+    assert (await service.call(staff, "POST", f"{PATH}/{proposal}/sign")).status_code == 200
+
+
+async def test_a_signature_and_the_end_of_its_time_at_once_have_one_winner(
+    service: Service, staff: Actor, neighbours: Neighbours
+):
+    for _ in range(10):
+        path = f"{PATH}/{await sent_proposal(service, staff)}"
+        signed, ended = await asyncio.gather(
+            service.call(staff, "POST", f"{path}/sign"),
+            service.call(staff, "PUT", path, json={"valid_until": LONG_AGO}),
+        )
+        assert sorted((signed.status_code, ended.status_code)) == [200, 409]
+        read = (await service.call(staff, "GET", path)).json()
+        assert (read["status"], read["valid_until"]) == (
+            ("Signed", None) if signed.status_code == 200 else ("Expired", LONG_AGO)
+        )
+
+
+async def test_a_draft_whose_time_has_passed_is_not_sent(service: Service, staff: Actor):
+    drafted = await draft(service, staff, valid_until=LONG_AGO)
+    path = f"{PATH}/{drafted['id']}"
+    refused = await service.call(staff, "POST", f"{path}/send")
+    assert (refused.status_code, list(refused.json()["errors"])) == (409, ["valid_until"])
+    assert (await service.call(staff, "GET", path)).json() == drafted
+    for valid_until in (FAR_AWAY, None):
+        await service.call(staff, "PUT", path, json={"valid_until": valid_until})
+    sent = await service.call(staff, "POST", f"{path}/send")
+    assert (sent.status_code, sent.json()["status"]) == (200, "Sent")
+
+
+async def test_a_draft_is_saved_with_its_own_items_when_their_template_is_gone(service: Service, staff: Actor):
+    gone, other = [
+        (await service.call(staff, "POST", "/api/services", json={"name": "Site", "price": "1"})).json()["id"]
+        for _ in range(2)
+    ]
+    before = await draft(service, staff, items=[ITEM | {"service_id": gone}, ITEM])
+    path = f"{PATH}/{before['id']}"
+    for template in (gone, other):
+        assert (await service.call(staff, "DELETE", f"/api/services/{template}")).status_code == 204
+    own = [{name: item[name] for name in ("name", "description", "price", "service_id")} for item in before["items"]]
+    same = await service.call(staff, "PUT", path, json={"items": own})
+    assert (same.status_code, same.json()) == (200, before)
+    more = [*own, ITEM | {"name": "More"}, own[0] | {"price": "7.00"}]
+    saved = await service.call(staff, "PUT", path, json={"items": more})
+    assert saved.status_code == 200
+    assert [item["service_id"] for item in saved.json()["items"]] == [gone, None, None, gone]
+    for service_id in (other, str(new_id())):
+        refused = await service.call(staff, "PUT", path, json={"items": [*own, ITEM | {"service_id": service_id}]})
+        assert (refused.status_code, list(refused.json()["errors"])) == (422, ["items.2.service_id"])
+    without = await service.call(staff, "PUT", path, json={"items": [ITEM]})
+    assert without.status_code == 200
+    refused = await service.call(staff, "PUT", path, json={"items": own})
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["items.0.service_id"])
+    assert (await service.call(staff, "POST", PATH, json=proposal_body(items=own))).status_code == 422
+
+
 async def test_a_deleted_proposal_is_gone_for_every_call(service: Service, staff: Actor):
     proposal = await sent_proposal(service, staff)
     path = f"{PATH}/{proposal}"
@@ -259,7 +362,7 @@ async def test_a_deleted_proposal_is_gone_for_every_call(service: Service, staff
         assert await ids_listed(service, actor, "") == []
 
 
-async def test_a_rejection_keeps_its_reason_and_ends_the_proposal(service: Service, staff: Actor, database: Database):
+async def test_a_rejection_shows_when_and_why_and_ends_the_proposal(service: Service, staff: Actor):
     proposal = await sent_proposal(service, staff)
     path = f"{PATH}/{proposal}/reject"
     answer = await service.call(staff, "POST", path, json={"reason": "Too dear"})
@@ -268,9 +371,12 @@ async def test_a_rejection_keeps_its_reason_and_ends_the_proposal(service: Servi
     assert (body["status"], body["status_id"], len(body["items"])) == ("Rejected", 3, 2)
     assert answer.headers["etag"]
     assert (await service.call(staff, "GET", f"{PATH}/{proposal}")).json() == body
-    async with database.transaction(staff.org_id) as tx:
-        assert await tx.value("select rejection_reason from proposals where id = $1", proposal) == "Too dear"
-        assert await tx.value("select rejected_at = updated_at from proposals where id = $1", proposal)
+    assert (body["rejected_at"], body["rejection_reason"]) == (body["updated_at"], "Too dear")
+    for actor in (staff, actors.client(staff.org_id)):
+        read = (await service.call(actor, "GET", f"{PATH}/{proposal}")).json()
+        (listed,) = (await service.call(actor, "GET", PATH)).json()["data"]
+        for shown in (read, listed):
+            assert (shown["rejected_at"], shown["rejection_reason"]) == (body["rejected_at"], "Too dear")
     for action in ("reject", "sign", "send"):
         again = await service.call(staff, "POST", f"{PATH}/{proposal}/{action}")
         assert again.status_code == 409
@@ -304,7 +410,7 @@ async def test_a_bad_rejection_is_refused(service: Service, staff: Actor, body: 
 
 
 async def test_an_expired_proposal_cannot_be_rejected(service: Service, staff: Actor):
-    proposal = await sent_proposal(service, staff, valid_until=LONG_AGO)
+    proposal = await expired_proposal(service, staff)
     for actor in (staff, actors.client(staff.org_id)):
         answer = await service.call(actor, "POST", f"{PATH}/{proposal}/reject")
         assert answer.status_code == 409

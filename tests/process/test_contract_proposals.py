@@ -19,7 +19,7 @@ SERVICE = (
 SUMMARY = (
     "id, org_id, client_email, client_name, client_name_f, client_name_l, client_company, status, status_id, total,"
     "currency, notes, valid_until, created_at, updated_at, sent_at, signed_at, converted_order_id,"
-    "converted_engagement_id"
+    "converted_engagement_id, rejected_at, rejection_reason"
 )
 ITEM = "id, name, description, price, quantity, total, service_id, created_at"
 REPORT = "saga_id, status, started_at, finished_at, steps"
@@ -209,7 +209,10 @@ async def _in_status(stage: Stage, label: str) -> str:
             assert rejected["status"] == "Rejected"
             return proposal
         case _:
-            return await sent(stage, valid_until=(datetime.now(UTC) - timedelta(days=1)).isoformat())
+            proposal = await sent(stage)
+            ended = {"valid_until": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
+            assert (await stage.got("admin", f"PUT /api/proposals/{proposal}", ended))["status"] == "Expired"
+            return proposal
 
 
 async def test_a_client_sees_what_was_sent_to_them_and_no_draft(stage: Stage):

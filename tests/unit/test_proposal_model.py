@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from services.proposals.model.proposals import (
+    DraftHasExpired,
     Ids,
     Item,
+    OnlyTheTimeChanges,
     Plan,
     Proposal,
     ProposalNotChangeable,
@@ -34,7 +36,7 @@ ORG, CLIENT = new_id(), new_id()
 
 
 def proposal(status: ProposalStatus = ProposalStatus.DRAFT, *, names: tuple[str, ...] = ("Website", "SEO"), **more):
-    items = tuple(
+    items = more.pop("items", None) or tuple(
         Item(id=new_id(), name=name, description="", price=Decimal("10.10"), created_at=NOW) for name in names
     )
     fields = {
@@ -91,25 +93,58 @@ def test_a_change_to_what_is_there_already_is_none():
     assert before.changed({"currency": "USD", "notes": None}, None, NOW + timedelta(hours=1)) is before
 
 
-@pytest.mark.parametrize("status", [status for status in ProposalStatus if status is not ProposalStatus.DRAFT])
-def test_nothing_but_a_draft_can_be_changed(status: ProposalStatus):
+def test_items_that_say_the_same_stay_and_others_or_another_order_replace_all():
+    first, second = (Item(id=new_id(), name=name, description="", price=Decimal(1), created_at=NOW) for name in "ab")
+    before = proposal(items=(first, second))
+    again = tuple(replace(item, id=new_id(), created_at=NOW + timedelta(hours=1)) for item in before.items)
+    assert before.changed({}, again, NOW) is before
+    for items in (again[::-1], again[:1], (*again, again[0]), (again[0], replace(again[1], service_id=new_id()))):
+        assert before.changed({}, items, NOW).items == items
+
+
+@pytest.mark.parametrize("status", [ProposalStatus.SIGNING, ProposalStatus.SIGNED, ProposalStatus.REJECTED])
+@pytest.mark.parametrize("fields", [{}, {"notes": "n"}, {"valid_until": NOW}])
+def test_what_is_being_signed_is_signed_or_was_rejected_cannot_be_changed(
+    status: ProposalStatus, fields: dict[str, Any]
+):
     with pytest.raises(ProposalNotChangeable, match=status.label):
-        proposal(status).changed({}, None, NOW)
+        proposal(status).changed(fields, None, NOW)
+
+
+@pytest.mark.parametrize(("valid_until", "label"), [(None, "Sent"), (NOW, "Expired")])
+def test_of_what_was_sent_only_the_time_can_be_changed_and_alone(valid_until: datetime | None, label: str):
+    sent = proposal(ProposalStatus.SENT, valid_until=valid_until)
+    assert sent.changed({}, None, NOW) is sent
+    assert sent.changed({"valid_until": valid_until}, None, NOW) is sent
+    later = NOW + timedelta(hours=1)
+    assert sent.changed({"valid_until": later}, None, NOW) == replace(
+        sent, valid_until=later, updated_at=NOW, version=2
+    )
+    for fields, items in (({"notes": None}, None), ({"notes": "n", "valid_until": later}, None), ({}, sent.items)):
+        with pytest.raises(OnlyTheTimeChanges, match=label):
+            sent.changed(fields, items, NOW)
+
+
+def test_a_draft_whose_time_has_passed_cannot_be_sent():
+    with pytest.raises(DraftHasExpired):
+        proposal(valid_until=NOW).sent(NOW)
+    assert proposal(valid_until=NOW + timedelta(microseconds=1)).sent(NOW).status is ProposalStatus.SENT
 
 
 @pytest.mark.parametrize("status", ProposalStatus)
 def test_only_what_is_sent_and_not_expired_can_be_rejected(status: ProposalStatus):
     if status is ProposalStatus.SENT:
-        rejected = proposal(status, valid_until=NOW + timedelta(seconds=1)).rejected(NOW)
+        rejected = proposal(status, valid_until=NOW + timedelta(seconds=1)).rejected("Too dear", NOW)
         assert (rejected.status, rejected.updated_at, rejected.version) == (ProposalStatus.REJECTED, NOW, 2)
+        assert (rejected.rejected_at, rejected.rejection_reason) == (NOW, "Too dear")
     else:
         with pytest.raises(ProposalNotRejectable, match=status.label):
-            proposal(status).rejected(NOW)
+            proposal(status).rejected("Too dear", NOW)
 
 
 def test_an_expired_proposal_cannot_be_rejected():
     with pytest.raises(ProposalNotRejectable, match="Expired"):
-        proposal(ProposalStatus.SENT, valid_until=NOW).rejected(NOW)
+        proposal(ProposalStatus.SENT, valid_until=NOW).rejected("Too dear", NOW)
 
 
 @pytest.mark.parametrize("status", ProposalStatus)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -104,14 +105,21 @@ async def hold(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:
 
 
 async def change(tx: Tx, held: Proposal, changes: ProposalChanges, at: datetime) -> Proposal:
-    """Change a Draft that is held. Raises UnknownServices, ProposalNotChangeable, InvalidInput as `create` does."""
+    """Change a proposal that is held (see `Proposal.changed`). Raises UnknownServices, and as `changed` does.
+
+    An item may go on naming a template that is gone, if an item of the Draft names it already.
+    """
     items = None
     if changes.items is not None:
-        await _require_templates(tx, held.org_id, changes.items)
+        await _require_templates(tx, held.org_id, changes.items, named_before=held.items)
         items = tuple(_item(item, at) for item in changes.items)
     after = held.changed(changes.fields, items, at)
-    if after is not held:
-        await store.save_draft(tx, after, with_items=items is not None)
+    if after is held:
+        return held
+    if after.status is not ProposalStatus.DRAFT:
+        await store.save_valid_until(tx, after)
+        return after
+    await store.save_draft(tx, after, with_items=after.items != held.items)
     return after
 
 
@@ -121,7 +129,7 @@ async def delete(tx: Tx, held: Proposal, at: datetime) -> None:
 
 
 async def send(tx: Tx, held: Proposal, at: datetime) -> Proposal:
-    """Draft → Sent, of a proposal that is held. Raises ProposalNotSendable."""
+    """Draft → Sent, of a proposal that is held. Raises ProposalNotSendable, DraftHasExpired."""
     sent = held.sent(at)
     await store.save_sent(tx, sent)
     return sent
@@ -129,8 +137,8 @@ async def send(tx: Tx, held: Proposal, at: datetime) -> Proposal:
 
 async def reject(tx: Tx, held: Proposal, reason: str | None, at: datetime) -> Proposal:
     """Sent → Rejected, with its reason, of a proposal that is held. Raises ProposalNotRejectable."""
-    rejected = held.rejected(at)
-    await store.save_rejected(tx, rejected, reason)
+    rejected = held.rejected(reason, at)
+    await store.save_rejected(tx, rejected)
     return rejected
 
 
@@ -145,9 +153,12 @@ def reader(actor: Actor) -> str | None:
     return None if actor.is_staff else actor.email
 
 
-async def _require_templates(tx: Tx, org: UUID, items: tuple[NewItem, ...]) -> None:
-    named = [item.service_id for item in items if item.service_id is not None]
-    there = {None, *(await templates.there(tx, org, named))} if named else {None}
+async def _require_templates(tx: Tx, org: UUID, items: Sequence[NewItem], *, named_before: Sequence[Item] = ()) -> None:
+    """Raises UnknownServices unless each template that `items` name is there, or is named already."""
+    there = {None, *(item.service_id for item in named_before)}
+    named = [item.service_id for item in items if item.service_id is not None and item.service_id not in there]
+    if named:
+        there |= await templates.there(tx, org, named)
     unknown = [position for position, item in enumerate(items) if item.service_id not in there]
     if unknown:
         raise UnknownServices(unknown)

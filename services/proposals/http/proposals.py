@@ -99,12 +99,15 @@ class ProposalController(Controller):
     @put(
         "/{proposal_id:str}",
         summary="Change the fields of a Draft that are sent; items, if sent, replace all",
+        description="Once it was sent, only `valid_until` can be changed, in a call with nothing beside it: a later "
+        "time or null gives more time, also to one that is Expired; a time that has passed makes it Expired. An item "
+        "may go on naming a service that was deleted, if an item of the Draft names it already.",
         guards=[staff_only],
         opt={"resource": proposal_is_there},
         responses=refusals(
             *(403, 404, 412),
             because={
-                409: "The proposal is no Draft",
+                409: "The proposal is no Draft; or, Sent or Expired, it was sent something beside `valid_until`",
                 422: "An item's `service_id` is no service of the organisation's",
             },
         ),
@@ -144,7 +147,9 @@ class ProposalController(Controller):
         guards=[staff_only],
         status_code=200,
         opt={"resource": proposal_is_there},
-        responses=refusals(403, 404, 412, 422, because={409: "The proposal is no Draft"}),
+        responses=refusals(
+            *(403, 404, 412, 422), because={409: "The proposal is no Draft, or its `valid_until` has passed"}
+        ),
     )
     async def send(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath

@@ -46,6 +46,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     service_name: str | None = None
     """The template's name, where the flow carries it along."""
 
+    @property
+    def content(self) -> tuple[str, str, Decimal, UUID | None]:
+        """What staff wrote of it."""
+        return (self.name, self.description, self.price, self.service_id)
+
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal; `items` in the order in which they were sent (empty in lists)."""
@@ -68,6 +73,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     signed_at: datetime | None
     converted_engagement_id: UUID | None
     converted_order_id: UUID | None
+    rejected_at: datetime | None = None
+    rejection_reason: str | None = None
     items: tuple[Item, ...] = ()
 
     @property
@@ -81,16 +88,26 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         return self.status
 
     def changed(self, fields: dict[str, Any], items: tuple[Item, ...] | None, at: datetime) -> Proposal:
-        """The Draft with these fields, and these items in place of its own; the very same when nothing differs.
+        """With these fields, and these items in place of its own; the very same when nothing differs.
 
-        Raises ProposalNotChangeable, and InvalidInput as `total_of` does.
+        A Draft takes all of them; what was sent takes another `valid_until`, alone. Raises ProposalNotChangeable,
+        OnlyTheTimeChanges, and InvalidInput as `total_of` does.
         """
-        if self.status is not ProposalStatus.DRAFT:
-            raise ProposalNotChangeable(self.status_at(at))
-        if items is not None:
+        status = self.status_at(at)
+        if status in (ProposalStatus.SENT, ProposalStatus.EXPIRED):
+            others = [*(name for name in fields if name != "valid_until"), *(["items"] if items is not None else [])]
+            if others:
+                raise OnlyTheTimeChanges(status, others)
+        elif status is not ProposalStatus.DRAFT:
+            raise ProposalNotChangeable(status)
+        if items is not None and not self.has_items_like(items):
             fields = fields | {"items": items, "total": total_of([item.price for item in items])}
         after = replace(self, **fields)
         return self if after == self else replace(after, updated_at=at, version=self.version + 1)
+
+    def has_items_like(self, items: Sequence[Item]) -> bool:
+        """Whether its items say the same, in the same order; the id and the time of an item are its own."""
+        return [item.content for item in self.items] == [item.content for item in items]
 
     def deleted(self, at: datetime) -> Proposal:
         """The proposal's last version. Raises ProposalNotDeletable while it is being signed, and once it is."""
@@ -98,17 +115,26 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             raise ProposalNotDeletable(self.status)
         return replace(self, updated_at=at, version=self.version + 1)
 
-    def rejected(self, at: datetime) -> Proposal:
-        """Sent → Rejected. Raises ProposalNotRejectable, also when it has expired."""
+    def rejected(self, reason: str | None, at: datetime) -> Proposal:
+        """Sent → Rejected, with the reason. Raises ProposalNotRejectable, also when it has expired."""
         status = self.status_at(at)
         if status is not ProposalStatus.SENT:
             raise ProposalNotRejectable(status)
-        return replace(self, status=ProposalStatus.REJECTED, updated_at=at, version=self.version + 1)
+        return replace(
+            self,
+            status=ProposalStatus.REJECTED,
+            rejected_at=at,
+            rejection_reason=reason,
+            updated_at=at,
+            version=self.version + 1,
+        )
 
     def sent(self, at: datetime) -> Proposal:
-        """Draft → Sent. Raises ProposalNotSendable."""
+        """Draft → Sent. Raises ProposalNotSendable, and DraftHasExpired when its `valid_until` has passed."""
         if self.status is not ProposalStatus.DRAFT:
             raise ProposalNotSendable(self.status_at(at))
+        if self.valid_until is not None and self.valid_until <= at:
+            raise DraftHasExpired
         return replace(self, status=ProposalStatus.SENT, sent_at=at, updated_at=at, version=self.version + 1)
 
     def signed(self, *, engagement: UUID, order: UUID, signed_at: datetime, at: datetime) -> Proposal:
@@ -134,11 +160,28 @@ class UnknownServices(RefersToNothing):
 
 
 class ProposalNotChangeable(StateForbids):
-    """Only a Draft can be changed: what was sent is what is signed."""
+    """What is being signed, is signed or was rejected stays as it is."""
 
     def __init__(self, status: ProposalStatus) -> None:
         super().__init__(f"Only a Draft proposal can be changed; this one is {status.label}.")
         self.status = status
+
+
+class OnlyTheTimeChanges(StateForbids):
+    """What was sent is what is signed: until when it can be signed is all that may change, in a call of its own."""
+
+    def __init__(self, status: ProposalStatus, fields: Sequence[str]) -> None:
+        detail = f"Of a proposal that is {status.label} only `valid_until` can be changed, and nothing beside it."
+        super().__init__(detail, {name: [f"A proposal that is {status.label} cannot change this."] for name in fields})
+        self.status = status
+
+
+class DraftHasExpired(StateForbids):
+    """A proposal that nobody could sign is not sent."""
+
+    def __init__(self) -> None:
+        detail = "The `valid_until` of this draft has passed: give it a later one, or none, and send it then."
+        super().__init__(detail, {"valid_until": ["This time has passed."]})
 
 
 class ProposalNotDeletable(StateForbids):

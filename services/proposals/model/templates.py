@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.json import encode
 from msgspec.structs import replace
 
 
@@ -47,8 +48,8 @@ class Template(TemplateFields, frozen=True, kw_only=True):
     def changed(self, fields: dict[str, Any], at: datetime) -> Template:
         """The template with these fields (of TemplateFields); the very same when nothing differs."""
         after = replace(self, **fields)
-        # As JSON, because metadata may go from 1 to true, which Python finds equal.
-        is_same = msgspec.json.encode(after) == msgspec.json.encode(self)
+        # As JSON, because metadata may go from 1 to true, which Python finds equal; their order is no difference.
+        is_same = encode(after, order="deterministic") == encode(self, order="deterministic")
         return self if is_same else replace(after, updated_at=at, version=self.version + 1)
 
     def deleted(self, at: datetime) -> Template:

@@ -16,7 +16,8 @@ from shared.database.windows import Page, Window
 
 COLUMNS = """
 id, org_id, version, client_email, client_name_f, client_name_l, client_company, status, currency, notes, total,
-valid_until, created_at, updated_at, sent_at, signed_at, converted_engagement_id, converted_order_id
+valid_until, created_at, updated_at, sent_at, signed_at, converted_engagement_id, converted_order_id,
+rejected_at, rejection_reason
 """
 INSERT = """
 insert into proposals (id, org_id, version, client_email, client_name_f, client_name_l, client_company, status,
@@ -58,6 +59,11 @@ with changed as (
   where $13::boolean and i.org_id = changed.org_id and i.proposal_id = changed.id
 )
 select true from changed
+"""
+SAVE_VALID_UNTIL = """
+update proposals set version = $3, valid_until = $4, updated_at = $5
+where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 1 and deleted_at is null
+returning true
 """
 SAVE_SENT = """
 update proposals set version = $3, status = 1, sent_at = $4, updated_at = $4
@@ -186,14 +192,22 @@ async def save_draft(tx: Tx, after: Proposal, *, with_items: bool) -> None:
         await _insert_items(tx, after)
 
 
+async def save_valid_until(tx: Tx, after: Proposal) -> None:
+    """Write until when a Sent proposal that is locked can be signed."""
+    _require(
+        await tx.value(SAVE_VALID_UNTIL, after.org_id, after.id, after.version, after.valid_until, after.updated_at)
+    )
+
+
 async def save_sent(tx: Tx, after: Proposal) -> None:
     """Write Draft → Sent."""
     _require(await tx.value(SAVE_SENT, after.org_id, after.id, after.version, after.sent_at))
 
 
-async def save_rejected(tx: Tx, after: Proposal, reason: str | None) -> None:
-    """Write Sent → Rejected."""
-    _require(await tx.value(SAVE_REJECTED, after.org_id, after.id, after.version, after.updated_at, reason))
+async def save_rejected(tx: Tx, after: Proposal) -> None:
+    """Write Sent → Rejected, with the reason."""
+    arguments = (after.org_id, after.id, after.version, after.rejected_at, after.rejection_reason)
+    _require(await tx.value(SAVE_REJECTED, *arguments))
 
 
 async def delete(tx: Tx, after: Proposal) -> None:
