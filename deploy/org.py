@@ -20,6 +20,7 @@ from shared import clock
 from shared.database import Database, DatabaseAway
 from shared.errors import InvalidInput
 from shared.ids import OrgId, new_id
+from shared.names import full_name
 
 _DSN, _IDENTITY_DSN = "SERX_DATABASE_DSN", "SERX_IDENTITY_DATABASE_DSN"
 _PASSWORD = "SERX_ADMIN_PASSWORD"  # noqa: S105  # a name, not a password
@@ -112,6 +113,6 @@ def _as_json(founding: Founding) -> str:
 def _as_text(founding: Founding) -> str:
     return (
         f"Organisation   {founding.org_name} ({founding.org_id})\n"
-        f"Administrator  {founding.name_f} {founding.name_l} <{founding.email}> ({founding.user_id})\n"
+        f"Administrator  {full_name(founding.name_f, founding.name_l)} <{founding.email}> ({founding.user_id})\n"
         f"API token      {founding.secret}   (shown this once)"
     )

@@ -18,6 +18,7 @@ from gateway.forwarding import Forwarding
 from gateway.limiter import BURST, Limiter
 from gateway.refusals import (
     NoSuchPath,
+    NullCharacter,
     RateLimited,
     Refusal,
     ServiceAway,
@@ -101,6 +102,8 @@ class Door:
             raise RateLimited(wait_seconds)
 
     async def _answered(self, call: Call) -> Answer:
+        if "\0" in call.path:
+            raise NullCharacter
         service = owner_of(call.path)
         if service is None:
             raise NoSuchPath
@@ -119,6 +122,8 @@ class Door:
                 message["headers"] = _signed(list(message["headers"]), self._always_said(call))
             await send(message)
 
+        if "\0" in call.path or b"%00" in call.scope["query_string"]:
+            raise NullCharacter
         # A HEAD is a GET whose body the server leaves out.
         scope: Any = {**call.scope, "method": "GET"} if call.method == "HEAD" else call.scope
         await self._own(scope, receive, signed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from gateway.answers import Answer
 from gateway.routes import Service
@@ -29,6 +30,10 @@ class BodyTooLarge(Refusal):
     """The body is longer than the API takes."""
 
 
+class NullCharacter(Refusal):
+    """The path, or the query of one of the gateway's own pages, has a null character in it."""
+
+
 class NoSuchPath(Refusal):
     """No service owns the path."""
 
@@ -42,6 +47,10 @@ class ServiceAway(Refusal):
         self.cause = cause
 
 
+_ABOUT_THE_ADDRESS: Final = {
+    NullCharacter: (problems.INVALID, "The address cannot hold the null character."),
+    NoSuchPath: (problems.NOT_FOUND, "There is nothing at this path."),
+}
 _AWAY = "A part of the system is away for a moment. Try again in a moment."
 
 
@@ -63,8 +72,8 @@ def _explained(error: Exception) -> tuple[problems.Kind, str, dict[str, str]]:
             return problems.RATE_LIMITED, "The credential has used up its rate limit.", retry_after
         case BodyTooLarge():
             return problems.TOO_LARGE, "The body is over 1 MiB.", {}
-        case NoSuchPath():
-            return problems.NOT_FOUND, "There is nothing at this path.", {}
+        case NullCharacter() | NoSuchPath():
+            return _ABOUT_THE_ADDRESS[type(error)] + ({},)
         case ServiceAway():
             return problems.AWAY, _AWAY, {}
         case _:

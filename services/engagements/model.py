@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from shared.errors import StateForbids
+from shared.names import full_name
 
 MAX_NAME_LENGTH: Final = 255
 
@@ -74,7 +75,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.name_f} {self.name_l}"
+        return full_name(self.name_f, self.name_l)
 
     @property
     def engagement_name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from services.identity.model.people import AccountStatus, Person
 from services.identity.model.users import StaffRole, User
 from shared.web.actor import Actor, Role
 from shared.web.readers import StaffOnly
+from shared.web.shapes import FreeObject
 
 BEARER: Final = "bearer"
 BALANCE: Final = "0.00"
@@ -85,7 +86,7 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     tax_id: str | None
     note: StaffOnly[str | None] = UNSET
     address: Address | None
-    custom_fields: StaffOnly[dict[str, Any]] = UNSET
+    custom_fields: StaffOnly[FreeObject] = UNSET
     status: AccountStatus
     balance: Literal["0.00"]
     created_at: datetime
@@ -169,7 +170,7 @@ def client(shown: Client) -> ClientView:
         tax_id=shown.tax_id,
         note=shown.note,
         address=shown.address,
-        custom_fields=shown.custom_fields,
+        custom_fields=msgspec.Raw(shown.custom_fields),
         status=shown.status,
         balance=BALANCE,
         created_at=shown.created_at,

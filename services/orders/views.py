@@ -12,9 +12,9 @@ from msgspec import UNSET, Meta
 from services.orders.model import Client, Employee, Order, OrderStatus, Task
 from shared.labels import labels
 from shared.money import spell_money
+from shared.names import full_name
 from shared.web.readers import StaffOnly
-
-FreeObject = Annotated[msgspec.Raw, Meta(description="A JSON object, as it was sent.")]
+from shared.web.shapes import FreeObject
 
 
 class ClientOfOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +129,7 @@ def task_view(task: Task) -> TaskView:
 def _employee(employee: Employee) -> EmployeeOfOrder:
     return EmployeeOfOrder(
         id=employee.id,
-        name=f"{employee.name_f} {employee.name_l}",
+        name=full_name(employee.name_f, employee.name_l),
         name_f=employee.name_f,
         name_l=employee.name_l,
     )
@@ -138,7 +138,7 @@ def _employee(employee: Employee) -> EmployeeOfOrder:
 def _client(client: Client) -> ClientOfOrder:
     return ClientOfOrder(
         id=client.id,
-        name=f"{client.name_f} {client.name_l}",
+        name=full_name(client.name_f, client.name_l),
         name_f=client.name_f,
         name_l=client.name_l,
         email=client.email,

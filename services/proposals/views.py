@@ -18,6 +18,7 @@ from shared.labels import labels
 from shared.money import spell_money
 from shared.web.actor import Actor
 from shared.web.readers import StaffOnly
+from shared.web.shapes import FreeObject
 
 
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     public: bool
     deadline: int | None
     sort_order: int
-    metadata: StaffOnly[dict[str, Any]] = UNSET
+    metadata: StaffOnly[FreeObject] = UNSET
     created_at: datetime
     updated_at: datetime
 
@@ -170,7 +171,7 @@ def service(template: Template) -> ServiceView:
         public=template.is_public,
         deadline=template.deadline_days,
         sort_order=template.sort_order,
-        metadata=template.metadata,
+        metadata=msgspec.Raw(template.metadata),
         created_at=template.created_at,
         updated_at=template.updated_at,
     )

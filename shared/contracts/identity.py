@@ -26,7 +26,7 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.name_f} {self.name_l}"
+        return f"{self.name_f} {self.name_l}" if self.name_l else self.name_f
 
 
 class ClientQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.name_f} {self.name_l}"
+        return f"{self.name_f} {self.name_l}" if self.name_l else self.name_f
 
 
 class UserQuestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import asyncpg
 import msgspec
+from msgspec.structs import fields
 
 from shared.database.connections import Connection
 from shared.database.errors import translated
@@ -161,4 +164,16 @@ def _bounds(window: Window) -> tuple[Any, ...]:
 
 
 def _struct(shape: type[S], record: asyncpg.Record) -> S:
-    return msgspec.convert(dict(record), shape)
+    values = dict(record)
+    for name in _times_of(shape):
+        time = values.get(name)
+        if time is not None and time.tzinfo is None:
+            # The first microsecond of all and the last, which asyncpg takes for infinity.
+            values[name] = time.replace(tzinfo=UTC)
+    return msgspec.convert(values, shape)
+
+
+@cache
+def _times_of(shape: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that are times."""
+    return tuple(field.name for field in fields(shape) if field.type in (datetime, datetime | None))

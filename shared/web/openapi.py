@@ -18,9 +18,9 @@ from litestar.typing import FieldDefinition
 from shared.labels import spelled_out
 from shared.money import Money
 from shared.web import problems
-from shared.web.bodies import JsonObject
 from shared.web.patterns import MONEY
 from shared.web.problems import Problem
+from shared.web.shapes import JsonObject
 
 _KINDS: Final = {
     kind.status: kind

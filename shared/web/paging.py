@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Annotated, Any, Generic, TypeVar
+from unicodedata import normalize
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -19,11 +20,13 @@ from shared.ids import parse_id
 from shared.labels import spelled_out
 from shared.web.actor import Actor
 from shared.web.origin import public_url
+from shared.web.patterns import BLANKS
 from shared.web.readers import shown_to
 
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
 MAX_PAGE = 10**9
+MAX_ID_LENGTH = 36
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="How many items a page holds.")]
@@ -37,7 +40,7 @@ PageAfter = Annotated[
         "and the order that it comes from.",
     ),
 ]
-IdFilter = Annotated[str | None, QueryParameter(schema_extra={"format": "uuid"})]
+IdFilter = Annotated[str | None, QueryParameter(max_length=MAX_ID_LENGTH, schema_extra={"format": "uuid"})]
 
 
 def sorts(fields: Sequence[str]) -> QueryParameter:
@@ -177,6 +180,11 @@ def listing(request: Request[Any, Any, Any], query: PageQuery, page: Page[Any], 
             path=path,
         ),
     )
+
+
+def filter_text(value: str | None) -> str | None:
+    """The text that a filter looks for: in NFC, without blanks around it."""
+    return None if value is None else normalize("NFC", value).strip(BLANKS)
 
 
 def filter_id(name: str, value: str | None) -> UUID | None:

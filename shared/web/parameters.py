@@ -1,9 +1,11 @@
-"""Query parameters that a call does not know are an error, not silence."""
+"""Query parameters: what a call does not know is an error, and a value has one spelling."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request
@@ -12,47 +14,76 @@ from litestar.params import HeaderParameter
 
 from shared.errors import InvalidInput
 from shared.web.bodies import look_for_resource
+from shared.web.faults import sentence
+from shared.web.shapes import members
 
 _RESERVED = frozenset({"self", "request", "data", "body", "headers", "cookies", "query", "scope", "state", "socket"})
+_SPELLINGS: Final[Mapping[Any, tuple[re.Pattern[str], str]]] = {
+    int: (re.compile(r"0|-?[1-9][0-9]*"), "Expected an integer in decimal digits."),
+    bool: (re.compile(r"true|false|1|0"), "Expected true or false."),
+}
+"""Litestar reads more: `1e3`, `2.0` and `TRUE`."""
+
+Errors = dict[str, list[str]]
 
 
 async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Part of Litestar's `before_request` hook.
 
-    Raises InvalidInput naming every parameter that the call does not have or that is given twice; beside those, every
-    one that cannot be read (of these alone, Litestar tells).
+    Raises InvalidInput naming every parameter that the call does not have, that is given twice, or that cannot be read.
     """
     if not request.scope["query_string"]:
         return
-    given = request.query_params
-    known = _parameters(request.route_handler) - set(request.path_params)
-    errors = {name: ["There is no such parameter."] for name in given if name not in known}
-    errors |= {name: ["Expected a value, not null."] for name in _nulls(request) if name not in errors}
-    errors |= {name: ["This parameter may be given once."] for name in given if len(given.getall(name)) > 1}
+    errors = _errors(request)
     if errors:
         await look_for_resource(request)
         raise InvalidInput(_unreadable(request) | errors)
 
 
-def _nulls(request: Request[Any, Any, Any]) -> list[str]:
-    """Parameters whose value Litestar would read as none at all."""
-    given = {name: value for name, value in request.query_params.items() if value.lower() == "null"}
-    if not given:
-        return []
-    kinds = {field.name: field.type for field in msgspec.structs.fields(request.route_handler.signature_model)}
-    given = {name: value for name, value in given.items() if name in kinds}
-    return [name for name, value in given.items() if msgspec.convert(value, kinds[name] | None, strict=False) is None]
-
-
-def _unreadable(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
-    errors = {}
-    for field in msgspec.structs.fields(request.route_handler.signature_model):
-        if field.name in request.query_params:
-            try:
-                msgspec.convert(request.query_params[field.name], field.type, strict=False)
-            except msgspec.ValidationError as error:
-                errors[field.name] = [f"{error}."]
+def _errors(request: Request[Any, Any, Any]) -> Errors:
+    given, kinds = request.query_params, _kinds(request.route_handler)
+    known = _parameters(request.route_handler) - set(request.path_params)
+    errors: Errors = {}
+    for name in given:
+        values = given.getall(name)
+        if fault := _fault(name, values, is_known=name in known, kind=kinds.get(name)):
+            errors[name] = [fault]
     return errors
+
+
+def _fault(name: str, values: list[str], *, is_known: bool, kind: Any) -> str | None:
+    """What is wrong with a parameter, before its value is read as what it is."""
+    if any("\0" in text for text in (name, *values)):
+        return "Text cannot hold the null character."
+    if not is_known:
+        return "There is no such parameter."
+    if len(values) > 1:
+        return "This parameter may be given once."
+    options = members(kind)
+    if type(None) in options and values[0].lower() == "null" and str not in options:
+        return "Expected a value, not null."
+    for option in options:
+        spelling, sentence_of_it = _SPELLINGS.get(option, (None, ""))
+        if spelling is not None and not spelling.fullmatch(values[0]):
+            return sentence_of_it
+    return None
+
+
+def _unreadable(request: Request[Any, Any, Any]) -> Errors:
+    errors = {}
+    for name, kind in _kinds(request.route_handler).items():
+        if name in request.query_params:
+            try:
+                msgspec.convert(request.query_params[name], kind, strict=False)
+            except msgspec.ValidationError as error:
+                errors[name] = [sentence(str(error))]
+    return errors
+
+
+@lru_cache(maxsize=1024)
+def _kinds(handler: BaseRouteHandler) -> dict[str, Any]:
+    """The types of the handler's parameters."""
+    return {field.name: field.type for field in msgspec.structs.fields(handler.signature_model)}
 
 
 @lru_cache(maxsize=1024)

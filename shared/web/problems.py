@@ -23,6 +23,7 @@ from shared.errors import (
 from shared.messaging.bus import BrokerAway
 from shared.telemetry import log
 from shared.web.actor import UntrustedIdentity
+from shared.web.faults import sentence
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -163,6 +164,6 @@ def _litestar_errors(error: ValidationException) -> dict[str, list[str]]:
         if item.get("key") == "data":
             errors.setdefault("body", []).append("A JSON body is required.")
         else:
-            text = str(item.get("message", "Invalid value")).partition(" - at `")[0]
-            errors.setdefault(str(item.get("key", "")), []).append(text if text.endswith(".") else f"{text}.")
+            message = sentence(str(item.get("message", "Invalid value")))
+            errors.setdefault(str(item.get("key", "")), []).append(message)
     return errors

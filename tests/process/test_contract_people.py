@@ -61,7 +61,7 @@ BODIES = {
             "status": 0,
             "password": PASSWORD,
         },
-        required="name_f, name_l, email",
+        required="name_f, email",
         nullable="company, phone, tax_id, note, address, password",
         change="PUT /api/clients/{id}",
         hidden="password, status",

@@ -83,7 +83,7 @@ BODIES = {
                 {"name": "SEO", "description": "Year", "price": "9.90"},
             ],
         },
-        required="client_email, client_name_f, client_name_l, items",
+        required="client_email, client_name_f, items",
         nullable="client_company, notes, valid_until",
         change="PUT /api/proposals/{id}",
         bad=[

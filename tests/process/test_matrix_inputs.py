@@ -5,13 +5,15 @@ All of them are read from the document, so that a new one cannot be forgotten.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
-from tests.process.test_matrix import OF_THE_CREDENTIAL, PUBLIC, Route, World, ids_of_everything, world
+from tests.process.test_matrix import OF_THE_CREDENTIAL, PUBLIC, Route, World, ids_of_everything, is_problem, world
 from tests.support.installation import Installation
 
 __all__ = ["world"]
@@ -174,6 +176,102 @@ def unreadable(route: Route) -> list[tuple[str, str]]:
     wrong = [(name, value) for name in told if name not in free for value in ("null", "nonsense", "-1")]
     wrong += [("unknown", "1"), ("prefer", "wait=1")]
     return wrong + ([("limit", "101"), ("limit", "0"), ("page", "0")] if "limit" in told else [])
+
+
+def text_fields(world: World, schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where text of the caller's own is in a body."""
+    schema = resolved(world, schema)
+    if schema.get("type") == "string" and "enum" not in schema and "format" not in schema:
+        yield path
+    if schema.get("type") == "object" and "properties" not in schema:
+        yield (*path, "own")
+    for name, inner in schema.get("properties", {}).items():
+        yield from text_fields(world, inner, (*path, name))
+    if "items" in schema:
+        yield from text_fields(world, schema["items"], (*path, "0"))
+
+
+def with_text(world: World, schema: dict[str, Any], body: Any, path: tuple[str, ...], ids: dict[str, str]) -> Any:
+    """`body` with a null character at `path`."""
+    if path[-1] == "own":
+        return with_id(world, schema, body, path[:-1], ids, {"deep": ["\0"]})  # pyright: ignore[reportArgumentType]
+    return with_id(world, schema, body, path, ids, "a\0b")
+
+
+async def test_a_null_character_in_a_body_is_400_and_named(installation: Installation, world: World):
+    admin, found, tried = installation.ready["demo"]["admin_token"], {}, 0
+    for route in world.routes:
+        schema = body_schema(world, route) or {}
+        for path in text_fields(world, schema):
+            least = filled(world, schema, world.ids) | FITTING.get(str(route), {})
+            body = with_text(world, schema, least, path, world.ids)
+            answer = await installation.call_as(admin, route.method.upper(), route.filled(world.ids), json=body)
+            tried += 1
+            field = ".".join(path).replace(".own", ".deep.0")
+            if answer.status_code != 400 or field not in answer.json().get("errors", {}):
+                found[f"{route} {field}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 60
+
+
+async def test_a_null_character_in_a_path_is_400(installation: Installation, world: World):
+    admin, found, tried = installation.ready["demo"]["admin_token"], {}, 0
+    for route in world.routes:
+        names = [name for name in world.ids if "{" + name + "}" in route.path]
+        for path in [f"{route.filled(world.ids)}%00", *(route.filled(world.ids | {name: "a%00"}) for name in names)]:
+            answer = await installation.call_as(admin, route.method.upper(), path)
+            tried += 1
+            if answer.status_code != 400 or not is_problem(answer):
+                found[f"{route.method} {path}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 100
+
+
+async def test_a_null_character_in_a_query_is_400_and_named(installation: Installation, world: World):
+    """In the value and in the name of every parameter, and of one that there is not."""
+    admin, found, tried = installation.ready["demo"]["admin_token"], {}, 0
+    for route in world.routes:
+        told = [one["name"] for one in route.operation.get("parameters", []) if one.get("in") == "query"]
+        for query, name in [(f"{name}=%00", name) for name in [*told, "unknown"]] + [("a%00b=1", "a\0b")]:
+            answer = await installation.call_as(admin, route.method.upper(), f"{route.filled(world.ids)}?{query}")
+            tried += 1
+            is_named = (route.method, route.path) in PUBLIC or name in answer.json().get("errors", {})
+            if answer.status_code != 400 or not is_problem(answer) or not is_named:
+                found[f"{route}?{query}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 150
+
+
+async def test_a_null_character_in_a_header_is_400(installation: Installation, world: World):
+    address = urlsplit(installation.ready["gateway_url"])
+    for name in ("Authorization", "User-Agent", "Idempotency-Key", "If-Match", "Prefer", "X-Request-Id"):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(f"GET /api/proposals HTTP/1.1\r\nHost: x\r\n{name}: a\0b\r\n\r\n".encode())
+        answer = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith(b"HTTP/1.1 400 "), name
+
+
+NUMBERS = ("1e3", "+1", "1_0", "%201", "1%20", "1.0", "01", "0x1", "%D9%A1", "%EF%BC%91", "1e0", "", "--1")
+BOOLEANS = ("TRUE", "True", "yes", "no", "on", "t", "01", "%20true", "", "2")
+
+
+async def test_a_number_or_a_boolean_in_a_query_has_one_spelling(installation: Installation, world: World):
+    admin, found, tried = installation.ready["demo"]["admin_token"], {}, 0
+    for route in world.routes:
+        for one in route.operation.get("parameters", []):
+            if one.get("in") != "query" or route.method != "get":
+                continue
+            kind = resolved(world, one["schema"]).get("type")
+            wrong = {"integer": NUMBERS, "boolean": BOOLEANS}.get(kind or "", ())
+            for query in [f"{one['name']}={value}" for value in wrong] + [f"{one['name']}=1&{one['name']}=1"]:
+                answer = await installation.call_as(admin, "GET", f"{route.filled(world.ids)}?{query}")
+                tried += 1
+                if answer.status_code != 400 or one["name"] not in answer.json().get("errors", {}):
+                    found[f"{route}?{query}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 300
 
 
 async def test_a_parameter_that_cannot_be_read_or_is_unknown_is_400_and_named(installation: Installation, world: World):

@@ -28,7 +28,7 @@ CLIENT = clients.made(
         tax_id="DE1",
         note="likes tea",
         address=Address(city="Berlin"),
-        custom_fields={"a": 1},
+        custom_fields=b'{"a":1}',
         is_enabled=True,
         password_hash="hash",
     ),

@@ -30,7 +30,7 @@ def template(**changes: Any) -> Template:
         "is_public": True,
         "deadline_days": None,
         "sort_order": 0,
-        "metadata": {"a": 1},
+        "metadata": b'{"a":1}',
         "created_at": NOW,
         "updated_at": NOW,
     }
@@ -62,13 +62,15 @@ def test_currencies_are_those_of_the_standard():
     assert all(len(code) == 3 and code.isupper() for code in Currency)
 
 
-@pytest.mark.parametrize("same", [{}, {"price": Decimal("10.00"), "metadata": {"a": 1}}])
+@pytest.mark.parametrize("same", [{}, {"price": Decimal("10.00"), "metadata": b'{"a":1}'}])
 def test_a_change_to_what_is_there_already_is_none(same: dict[str, Any]):
     before = template()
     assert before.changed(same, LATER) is before
 
 
-@pytest.mark.parametrize("other", [{"name": "SEM"}, {"description": ""}, {"metadata": {"a": True}}, {"metadata": {}}])
+@pytest.mark.parametrize(
+    "other", [{"name": "SEM"}, {"description": ""}, {"metadata": b'{"a":1.0}'}, {"metadata": b"{}"}]
+)
 def test_a_change_makes_the_next_version(other: dict[str, Any]):
     after = template().changed(other, LATER)
     assert (after.version, after.updated_at, after.created_at) == (2, LATER, NOW)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from unicodedata import normalize
 from uuid import UUID
 
 import msgspec
@@ -16,6 +18,7 @@ from msgspec import Meta
 from shared.errors import InvalidInput
 from shared.money import Money
 from shared.web.bodies import decode
+from shared.web.shapes import MAX_BYTES, TRIMMED, JsonObject
 
 Name = Annotated[str, Meta(min_length=1, max_length=10)]
 
@@ -32,7 +35,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=0)] = 1
     note: str | None = None
     tags: list[Name] = []
-    metadata: dict[str, Any] = {}
+    metadata: JsonObject = JsonObject(b"{}")
     discount: Money | None = None
     ship_to: Line | None = None
 
@@ -83,18 +86,18 @@ def test_every_bad_field_is_named_and_not_just_the_first():
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"email": None}, "email", "Expected `str`, got `null`."),
-        ({"items": []}, "items", "Expected `array` of length >= 1."),
-        ({"items": GOOD["items"] * 4}, "items", "Expected `array` of length <= 3."),
-        ({"items": {}}, "items", "Expected `array`, got `object`."),
-        ({"items": [None]}, "items.0", "Expected `object`, got `null`."),
-        ({"items": [*GOOD["items"], "x"]}, "items.1", "Expected `object`, got `str`."),
+        ({"email": None}, "email", "Expected a string, got null."),
+        ({"items": []}, "items", "Expected an array of at least 1 item."),
+        ({"items": GOOD["items"] * 4}, "items", "Expected an array of at most 3 items."),
+        ({"items": {}}, "items", "Expected an array, got an object."),
+        ({"items": [None]}, "items.0", "Expected an object, got null."),
+        ({"items": [*GOOD["items"], "x"]}, "items.1", "Expected an object, got a string."),
         ({"items": [{"name": "x", "price": 1, "service_id": "x"}]}, "items.0.service_id", "Invalid UUID."),
-        ({"tags": ["ok", ""]}, "tags.1", "Expected `str` of length >= 1."),
-        ({"count": 1.5}, "count", "Expected `int`, got `float`."),
-        ({"count": True}, "count", "Expected `int`, got `bool`."),
-        ({"count": "1"}, "count", "Expected `int`, got `str`."),
-        ({"metadata": None}, "metadata", "Expected `object`, got `null`."),
+        ({"tags": ["ok", ""]}, "tags.1", "Expected a string of at least 1 character."),
+        ({"count": 1.5}, "count", "Expected an integer, got a number."),
+        ({"count": True}, "count", "Expected an integer, got a boolean."),
+        ({"count": "1"}, "count", "Expected an integer, got a string."),
+        ({"metadata": None}, "metadata", "Expected an object."),
         ({"discount": -1}, "discount", None),
         ({"ship_to": {"name": "x"}}, "ship_to.price", "This field is required."),
         ({"ship_to": {"name": "x", "price": "1", "zip": 1}}, "ship_to.zip", "There is no such field."),
@@ -117,7 +120,19 @@ def test_a_field_that_is_missing_is_named():
 @pytest.mark.parametrize(
     "raw",
     [
-        *(b"", b"{", b"{]", b'{"a":}', b"nul", b"'a'", b'{"a":1,}', b"{} {}", b'{"email": "\xff"}', b"\xef\xbb\xbf{}"),
+        *(
+            b"",
+            b"{",
+            b"{]",
+            b'{"a":}',
+            b"nul",
+            b"'a'",
+            b'{"a":1,}',
+            b"{} {}",
+            b'{"email": "\xff"}',
+            b"\xef\xbb\xbf\xef\xbb\xbf{}",
+        ),
+        *(b"NaN", b"[Infinity]", b"-Infinity", b'{"a": "\x01"}', b"{\x0b}", b"\xff\xfe{\x00}\x00"),
         b'{"email": "\\ud800"}',
         b"\x00",
     ],
@@ -160,14 +175,6 @@ def test_a_text_that_spells_the_escape_is_fine():
     assert decode(body(note="\\u0000"), Body).note == "\\u0000"
 
 
-def test_numbers_in_free_dicts_become_ordinary_numbers():
-    metadata = decode(
-        b'{"email":"","items":[{"name":"x","price":1}],"metadata":{"a":1.5,"b":[1e3,2],"c":{"d":0.1}}}', Body
-    )
-    assert metadata.metadata == {"a": 1.5, "b": [1000.0, 2], "c": {"d": 0.1}}
-    assert [type(each) for each in metadata.metadata["b"]] == [float, int]
-
-
 def test_null_clears_and_absence_leaves():
     assert decode(b'{"price": null}', Change) == Change(price=None)
     assert decode(b"{}", Change) == Change()
@@ -179,8 +186,84 @@ def test_a_body_that_may_be_left_out_may_be_null():
     assert list(errors_of(b'{"email": 1, "items": []}', Body | None)) == ["email", "items"]
 
 
-def test_of_a_field_that_is_given_twice_the_last_counts():
-    assert decode(b'{"email":"a","email":"b","items":[{"name":"x","price":1}]}', Body).email == "b"
+@pytest.mark.parametrize(
+    ("raw", "fields"),
+    [
+        (b'{"email":"a","email":"b","items":[{"name":"x","price":1}]}', {"email"}),
+        (b'{"email":"a","email":"a","items":[{"name":"x","price":1}]}', {"email"}),
+        (b'{"email":"a","\\u0065mail":"a","items":[{"name":"x","price":1}]}', {"email"}),
+        (b'{"email":"a","items":[{"name":"x","price":1},{"name":"x","price":1,"price":2}]}', {"items.1.price"}),
+        (
+            b'{"email":"a","items":[{"name":"x","price":1}],"metadata":{"a":{"b":1,"b":1},"c":[{"d":1,"d":2}]}}',
+            {"metadata.a.b", "metadata.c.0.d"},
+        ),
+        (
+            '{"email":"a","items":[{"name":"x","price":1}],"metadata":{"\u00e9":1,"e\u0301":1}}'.encode(),
+            {"metadata.\u00e9"},
+        ),
+        (b'{"email":"a","items":[{"name":"x","price":1}],"size":1,"size":1}', {"size"}),
+    ],
+)
+def test_a_name_that_is_given_twice_in_one_object_is_refused(raw: bytes, fields: set[str]):
+    errors = errors_of(raw)
+    assert set(errors) == fields
+    assert all("This name is given twice." in messages for messages in errors.values())
+
+
+def test_a_name_may_stand_in_two_objects():
+    raw = b'{"email":"a","items":[{"name":"x","price":1},{"name":"x","price":1}],"metadata":{"email":{"email":1}}}'
+    assert len(decode(raw, Body).items) == 2
+
+
+def test_a_byte_order_mark_is_left_out():
+    assert decode(b"\xef\xbb\xbf" + body(), Body).email == "jane@roe.example"
+
+
+def test_what_is_no_utf_8_is_told_by_its_place_and_in_no_programming_language():
+    refused = refusal(b'{"email": "\xff"}')
+    assert refused.detail == "The body is not valid JSON: byte 11 is not UTF-8."
+
+
+def test_no_message_names_a_type_of_a_programming_language():
+    wrong = [None, True, 1, 1.5, "x", [], {}, [1], "\U0001f600" * 20]
+    for field in Body.__struct_fields__:
+        for value in wrong:
+            for messages in (_errors_if_any(body(**{field: value}), Body) or {}).values():
+                assert not re.search(r"`|\b(str|int|float|bool|dict|list|None|utf-8|codec)\b", "".join(messages))
+
+
+def test_text_is_normalised_wherever_it_stands():
+    raw = '{"email":"rene\u0301","items":[{"name":"e\u0301","price":1}],"tags":["o\u0308"],"note":"\\u0065\\u0301"}'
+    found = decode(raw.encode(), Body)
+    assert (found.email, found.items[0].name, found.tags, found.note) == ("ren\u00e9", "\u00e9", ["\u00f6"], "\u00e9")
+
+
+def test_a_bound_counts_the_normalised_text():
+    assert decode(body(tags=["e\u0301" * 10]), Body).tags == ["\u00e9" * 10]
+
+
+class Trimmed(msgspec.Struct):
+    address: Annotated[str, Meta(min_length=1, extra={TRIMMED: True})] | None = None
+
+
+@pytest.mark.parametrize("around", ["", " ", "\t\r\n", "\u00a0\u3000\ufeff"])
+def test_a_trimmed_text_is_without_the_blanks_around_it(around: str):
+    assert decode(json.dumps({"address": f"{around}a b{around}"}).encode(), Trimmed).address == "a b"
+    assert list(errors_of(json.dumps({"address": around}).encode(), Trimmed)) == ["address"]
+
+
+class Long(msgspec.Struct):
+    text: Annotated[str, Meta(max_length=64 * 1024, extra={MAX_BYTES: 64 * 1024})]
+    lines: list[Annotated[str, Meta(extra={MAX_BYTES: 64 * 1024})]] = []
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e9", "\U0001f600", "\u0958"])
+def test_a_bound_in_bytes_counts_utf_8(letter: str):
+    size = len(normalize("NFC", letter).encode())
+    fits = letter * (64 * 1024 // size)
+    assert decode(json.dumps({"text": fits, "lines": [fits]}).encode(), Long).text == normalize("NFC", fits)
+    raw = json.dumps({"text": fits + letter, "lines": [fits + letter]}).encode()
+    assert set(errors_of(raw, Long)) == {"text", "lines.0"}
 
 
 JSON = st.recursive(
@@ -201,6 +284,17 @@ class Deadline(msgspec.Struct):
         ("2026-02-08T12:00:00Z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
         ("2026-02-08T12:00:00.5+02:30", datetime(2026, 2, 8, 9, 30, 0, 500_000, tzinfo=UTC)),
         ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("2027-01-31T23:59:59.9999999Z", datetime(2027, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2027-12-31T23:59:59.99999999999999999+02:00", datetime(2027, 12, 31, 21, 59, 59, 999_999, tzinfo=UTC)),
+        ("9999-12-31T23:59:59.9999999Z", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2026-02-08T12:00:00.0000009Z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
+        ("2026-02-08t12:00:00z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
+        ("2026-02-08 12:00:00.1z", datetime(2026, 2, 8, 12, 0, 0, 100_000, tzinfo=UTC)),
+        ("2026-02-08T12:00:00-00:00", datetime(2026, 2, 8, 12, tzinfo=UTC)),
+        ("2026-02-08T12:00:00+23:59", datetime(2026, 2, 7, 12, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2016, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2017-01-01T00:59:60.5+01:00", datetime(2016, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("9999-12-31T23:59:60Z", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
     ],
 )
 def test_times_are_read_in_utc(spelled: str, read: datetime):
@@ -209,12 +303,25 @@ def test_times_are_read_in_utc(spelled: str, read: datetime):
 
 
 @pytest.mark.parametrize(
-    "spelled", ["2026-02-08T12:00:00", "tomorrow", "", 7, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+    "spelled",
+    [
+        *("2026-02-08T12:00:00", "tomorrow", "", 7, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "\u0662"),
+        *(
+            "2026-02-08T12:00:00+0200",
+            "2026-02-08T12:00:00+02",
+            "2026-02-08T12:00:00+24:00",
+            "2026-02-08T12:00:00+02:60",
+        ),
+        *("2026-02-08T12:00Z", "2026-02-08", "2026-02-30T12:00:00Z", "2026-02-08T24:00:00Z", "2026-02-08T12:60:00Z"),
+        *("2026-02-08T12:00:61Z", "2026-02-08T12:00:60Z", "2026-02-08T23:59:60Z", "2016-12-31T23:59:60+01:00"),
+        *("2026-02-08T12:00:00.Z", "2026-02-08T12:00:00,5Z", " 2026-02-08T12:00:00Z", "2026-02-08T12:00:00Z\n"),
+        *("0000-01-01T00:00:00Z", "\u0662026-02-08T12:00:00Z", "20260208T120000Z", "2026-02-08_12:00:00Z"),
+    ],
 )
 def test_what_is_no_moment_in_utc_is_refused(spelled: object):
     with pytest.raises(InvalidInput) as refused:
         decode(json.dumps({"at": spelled}).encode(), Deadline)
-    assert list(refused.value.errors) == ["at"]
+    assert refused.value.errors == {"at": ["Expected a time as RFC 3339 spells it, such as 2026-02-08T12:00:00Z."]}
 
 
 @settings(max_examples=30)
@@ -247,8 +354,3 @@ def test_a_whole_number_is_one_however_it_is_spelled(spelled: str):
 @pytest.mark.parametrize("spelled", ["2.5", "1e400", "-1.0"])
 def test_a_number_that_is_not_whole_or_out_of_bounds_is_refused(spelled: str):
     assert set(errors_of(json.dumps(GOOD)[:-1].encode() + f', "count": {spelled}}}'.encode())) == {"count"}
-
-
-def test_a_number_in_a_free_object_stays_a_fraction():
-    raw = json.dumps(GOOD)[:-1].encode() + b', "metadata": {"ratio": 2.0}}'
-    assert repr(decode(raw, Body).metadata) == "{'ratio': 2.0}"

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from shared.errors import InvalidInput
-from shared.web.bodies import JsonObject, decode
+from shared.web.bodies import decode
+from shared.web.shapes import JsonObject
 
 
 class Free(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,6 +33,8 @@ def refusal(raw: bytes) -> InvalidInput:
     "text",
     [
         b'{"z":1.50,"a":[1e400,-0.0,{"b":0.1000000000000000055511151231257827}],"m":123456789012345678901234567890}',
+        b'{"a":-0,"b":-0.0,"c":1.10,"d":12345678901234567.89,"e":1e-400,"f":1E+400,"g":[1e0],"h":0.1e-0999}',
+        b'{"long":' + b"1" * 1000 + b',"fine":0.' + b"1" * 998 + b"}",
         b"{}",
         b'{"deep":{"list":[null,true,"\xc3\xa9"]}}',
     ],
@@ -42,7 +45,26 @@ def test_an_object_that_is_kept_as_text_keeps_its_order_and_its_numbers(text: by
 
 @pytest.mark.parametrize("sent", [b"null", b"[]", b'"x"', b"1", b"1.5"])
 def test_what_is_no_object_is_not_kept_as_one(sent: bytes):
-    assert refusal(b'{"form":' + sent + b"}").errors == {"form": ["Expected `object`."]}
+    assert refusal(b'{"form":' + sent + b"}").errors == {"form": ["Expected an object."]}
+
+
+@pytest.mark.parametrize(
+    "number", [b"1" * 1001, b"-0." + b"1" * 998, b"1e1000", b"1e-1000", b"1E+1000000", b"1" * 5000, b"1e0001000"]
+)
+def test_a_number_that_cannot_be_stored_is_refused(number: bytes):
+    for text in (b'{"a":' + number + b"}", b'{"a":[{"b":' + number + b"}]}"):
+        assert list(refusal(b'{"form": ' + text + b"}").errors) == ["form"]
+
+
+def test_an_object_of_more_than_64_kib_is_refused():
+    fits = b'{"a":"' + b"x" * (64 * 1024 - 8) + b'"}'
+    assert decode(b'{"form": ' + fits + b"}", Free).form == fits
+    assert refusal(b'{"form": ' + fits[:-2] + b'y"}}').errors == {"form": ["Expected at most 64 KiB of JSON."]}
+
+
+def test_text_in_a_free_object_is_normalised():
+    sent = '{"form": {"e\u0301": ["\\u0065\\u0301", 1.0]}}'.encode()
+    assert decode(sent, Free).form == '{"\u00e9":["\u00e9",1.0]}'.encode()
 
 
 def test_an_object_that_is_kept_as_text_holds_no_null_character_and_has_an_end():

@@ -16,6 +16,12 @@ MEND: Final = {
     "senders": replicas.mending(
         "senders",
         {**_VERSIONED, "name_f": "text", "name_l": "text", "email": "text"},
-        {"id": "id", "org_id": "org_id", "version": "version", "name": "name_f || ' ' || name_l", "email": "email"},
+        {
+            "id": "id",
+            "org_id": "org_id",
+            "version": "version",
+            "name": "concat_ws(' ', name_f, nullif(name_l, ''))",
+            "email": "email",
+        },
     ),
 }

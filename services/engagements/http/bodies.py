@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from services.engagements.model import (
     ProjectStatus,
 )
 from shared.web.patterns import NOT_BLANK
+from shared.web.texts import LongText
 
 EngagementName = Annotated[
     str, Meta(max_length=MAX_NAME_LENGTH, description='At most 255 characters; empty: "<client> - Engagement".')
@@ -27,7 +29,7 @@ ProjectName = Annotated[
     str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NOT_BLANK, description="1 to 255 characters.")
 ]
 ProposalId = Annotated[UUID, Meta(description="The proposal that it came of; 422 when there is none.")]
-Description = Annotated[str, Meta(max_length=20_000)]
+Description = LongText
 
 
 class EngagementBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,4 +83,4 @@ class ProjectChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 def _or_empty(name: str) -> str:
     """The name as it was sent; a blank one is empty."""
-    return name if name.strip() else ""
+    return name if re.search(NOT_BLANK, name) else ""

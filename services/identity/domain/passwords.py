@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -17,8 +18,8 @@ _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 
 
 def hash_password(password: str) -> str:
-    """What is stored of a password. Takes a core for some 20 ms: call it in a thread."""
-    return _HASHER.hash(password)
+    """What is stored of a password, of its NFC. Takes a core for some 20 ms: call it in a thread."""
+    return _HASHER.hash(normalize("NFC", password))
 
 
 class Passwords:
@@ -50,6 +51,15 @@ class Passwords:
 
 
 def _matches(password_hash: str, password: str) -> bool:
+    return any(_is_of(password_hash, form) for form in _forms(password))
+
+
+def _forms(password: str) -> list[str]:
+    """The password in NFC, and in the forms of which a hash may have been made before there was one form for all."""
+    return list(dict.fromkeys((normalize("NFC", password), password, normalize("NFD", password))))
+
+
+def _is_of(password_hash: str, password: str) -> bool:
     try:
         return _HASHER.verify(password_hash, password)
     except VerifyMismatchError:

@@ -26,6 +26,7 @@ from shared.telemetry import log
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, JSONBody
 from shared.web.openapi import refusals
+from shared.web.shapes import AS_TYPED, TRIMMED
 
 CLIENT_ADDRESS_HEADER: Final = "serx-client-address"
 
@@ -35,8 +36,14 @@ _log = log(__name__)
 class LoginBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who wants to log in."""
 
-    email: Annotated[str, Meta(min_length=1, max_length=MAX_EMAIL_LENGTH, examples=["ada@agency.example"])]
-    password: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH, examples=["a long pass phrase"])]
+    email: Annotated[
+        str,
+        Meta(min_length=1, max_length=MAX_EMAIL_LENGTH, examples=["ada@agency.example"], extra={TRIMMED: True}),
+    ]
+    password: Annotated[
+        str,
+        Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH, examples=["a long pass phrase"], extra={AS_TYPED: True}),
+    ]
 
 
 def session_in_scope(request: Request[Any, Any, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 
 from services.identity.model.clients import Address, ClientChanges, NewClient
 from services.identity.model.people import (
-    MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
     MIN_PASSWORD_LENGTH,
@@ -18,29 +17,21 @@ from services.identity.model.people import (
 )
 from services.identity.model.users import NewUser, StaffRole, UserChanges
 from shared.web.actor import Role
-from shared.web.patterns import EMAIL, NOT_BLANK
+from shared.web.patterns import NOT_BLANK
+from shared.web.shapes import JsonObject
+from shared.web.texts import FirstName, LastName, Line, LongText, email
 
-Name = Annotated[
+Email = Annotated[str, email("An e-mail address, unique in the organisation whatever its casing.")]
+FullLastName = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=MAX_NAME_LENGTH,
         pattern=NOT_BLANK,
         description="1 to 100 characters.",
-        examples=["Jane"],
+        examples=["Roe"],
     ),
 ]
-Email = Annotated[
-    str,
-    Meta(
-        max_length=MAX_EMAIL_LENGTH,
-        pattern=EMAIL,
-        description="An e-mail address, unique in the organisation whatever its casing.",
-        examples=["jane@roe.example"],
-    ),
-]
-Line = Annotated[str, Meta(max_length=255)]
-Note = Annotated[str, Meta(max_length=20_000)]
 Password = Annotated[
     str,
     Meta(
@@ -66,15 +57,15 @@ class AddressBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ClientBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client to be made; `status` 1 is active, 0 disabled."""
 
-    name_f: Name
-    name_l: Name
+    name_f: FirstName
+    name_l: LastName = ""
     email: Email
     company: Line | None = None
     phone: Line | None = None
     tax_id: Line | None = None
-    note: Note | None = None
+    note: LongText | None = None
     address: AddressBody | None = None
-    custom_fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    custom_fields: JsonObject = JsonObject(b"{}")
     status: AccountStatus = AccountStatus.ACTIVE
     password: Password | None = None
 
@@ -89,7 +80,7 @@ class ClientBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             tax_id=self.tax_id,
             note=self.note,
             address=self.address.address() if self.address else None,
-            custom_fields=self.custom_fields,
+            custom_fields=bytes(self.custom_fields),
             is_enabled=self.status is AccountStatus.ACTIVE,
             password_hash=password_hash,
         )
@@ -98,15 +89,15 @@ class ClientBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class ClientChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a client is to change; `address` and `custom_fields` are replaced as a whole."""
 
-    name_f: Name | UnsetType = UNSET
-    name_l: Name | UnsetType = UNSET
+    name_f: FirstName | UnsetType = UNSET
+    name_l: LastName | UnsetType = UNSET
     email: Email | UnsetType = UNSET
     company: Line | UnsetType | None = UNSET
     phone: Line | UnsetType | None = UNSET
     tax_id: Line | UnsetType | None = UNSET
-    note: Note | UnsetType | None = UNSET
+    note: LongText | UnsetType | None = UNSET
     address: AddressBody | UnsetType | None = UNSET
-    custom_fields: dict[str, Any] | UnsetType = UNSET
+    custom_fields: JsonObject | UnsetType = UNSET
     status: AccountStatus | UnsetType = UNSET
     password: Password | UnsetType | None = UNSET
 
@@ -121,7 +112,7 @@ class ClientChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             tax_id=self.tax_id,
             note=self.note,
             address=self.address.address() if isinstance(self.address, AddressBody) else self.address,
-            custom_fields=self.custom_fields,
+            custom_fields=UNSET if self.custom_fields is UNSET else bytes(self.custom_fields),
             is_enabled=UNSET if self.status is UNSET else self.status is AccountStatus.ACTIVE,
             password_hash=password_hash,
         )
@@ -130,8 +121,8 @@ class ClientChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A member of staff to be made."""
 
-    name_f: Name
-    name_l: Name
+    name_f: FirstName
+    name_l: FullLastName
     email: Email
     role: StaffRole
     password: Password | None = None
@@ -150,8 +141,8 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class UserChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a member of staff is to change; `status` 1 enables one who was disabled, 0 disables as `DELETE` does."""
 
-    name_f: Name | UnsetType = UNSET
-    name_l: Name | UnsetType = UNSET
+    name_f: FirstName | UnsetType = UNSET
+    name_l: FullLastName | UnsetType = UNSET
     email: Email | UnsetType = UNSET
     role: StaffRole | UnsetType = UNSET
     status: AccountStatus | UnsetType = UNSET

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from msgspec.json import encode
 from msgspec.structs import asdict, replace
 
 from services.identity.model.errors import ClientIsClosing
@@ -41,7 +39,7 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True):
     tax_id: str | None
     note: str | None
     address: Address | None
-    custom_fields: dict[str, Any]
+    custom_fields: bytes
     is_enabled: bool
     password_hash: str | None
 
@@ -57,7 +55,7 @@ class ClientChanges(msgspec.Struct, frozen=True, kw_only=True):
     tax_id: str | UnsetType | None = UNSET
     note: str | UnsetType | None = UNSET
     address: Address | UnsetType | None = UNSET
-    custom_fields: dict[str, Any] | UnsetType = UNSET
+    custom_fields: bytes | UnsetType = UNSET
     is_enabled: bool | UnsetType = UNSET
     password_hash: str | UnsetType | None = UNSET
 
@@ -70,7 +68,8 @@ class Client(Account, frozen=True, kw_only=True):
     tax_id: str | None
     note: str | None
     address: Address | None
-    custom_fields: dict[str, Any]
+    custom_fields: bytes
+    """The JSON of an object, as it was sent."""
     stage: ClientStage
     closing_at: datetime | None
 
@@ -97,9 +96,7 @@ class Client(Account, frozen=True, kw_only=True):
             raise ClientIsClosing
         sent = {name: value for name, value in asdict(changes).items() if value is not UNSET}
         after = replace(self, **sent)
-        # As JSON, because custom fields may go from 1 to true, which Python finds equal; their order is no difference.
-        is_same = encode(after, order="deterministic") == encode(self, order="deterministic")
-        return self if is_same else replace(after, updated_at=at, version=self.version + 1)
+        return self if after == self else replace(after, updated_at=at, version=self.version + 1)
 
     def closing(self, at: datetime) -> Client:
         """Open → Closing; one that is Closing already stays as it is."""
@@ -126,7 +123,7 @@ class Client(Account, frozen=True, kw_only=True):
             tax_id=None,
             note=None,
             address=None,
-            custom_fields={},
+            custom_fields=b"{}",
             is_enabled=False,
             password_hash=None,
             updated_at=at,

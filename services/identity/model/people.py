@@ -12,13 +12,15 @@ import msgspec
 
 from shared.errors import InvalidInput
 from shared.ids import OrgId
+from shared.names import full_name
 from shared.web.actor import Actor, Role
+from shared.web.patterns import EMAIL
 
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_PASSWORD_LENGTH: Final = 1024
 MAX_EMAIL_LENGTH: Final = 254
 MAX_NAME_LENGTH: Final = 100
-_EMAIL: Final = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+_EMAIL: Final = re.compile(EMAIL)
 
 
 class ClientStage(StrEnum):
@@ -53,7 +55,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.name_f} {self.name_l}"
+        return full_name(self.name_f, self.name_l)
 
     @property
     def status(self) -> AccountStatus:
@@ -95,7 +97,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.name_f} {self.name_l}"
+        return full_name(self.name_f, self.name_l)
 
     @property
     def client_id(self) -> UUID | None:
@@ -140,7 +142,7 @@ def check_founding(*, org_name: str, email: str, name_f: str, name_l: str, passw
     errors: dict[str, list[str]] = {}
     if not 1 <= len(org_name.strip()) <= MAX_NAME_LENGTH:
         errors["name"] = [f"The organisation's name must have 1 to {MAX_NAME_LENGTH} characters."]
-    if len(email) > MAX_EMAIL_LENGTH or not _EMAIL.fullmatch(email):
+    if len(email) > MAX_EMAIL_LENGTH or not _EMAIL.search(email):
         errors["admin_email"] = ["The administrator's e-mail must look like name@example.com."]
     if not (1 <= len(name_f) <= MAX_NAME_LENGTH and 1 <= len(name_l) <= MAX_NAME_LENGTH):
         errors["admin_name"] = [

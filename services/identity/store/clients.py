@@ -11,21 +11,22 @@ from services.identity.model.clients import Client
 from services.identity.model.people import Person
 from shared.contracts.identity import ClientState, EnsureClient
 from shared.database import Tx
+from shared.database.free_objects import free_object
 from shared.database.listing import NO_FILTERS, Sort, pages
 from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 from shared.ids import OrgId
 from shared.messaging.outbox import Event
 
-COLUMNS = """
-org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address, custom_fields, is_enabled, stage,
-closing_at, password_hash, created_at, updated_at
+COLUMNS = f"""
+org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address,
+{free_object("custom_fields")}, is_enabled, stage, closing_at, password_hash, created_at, updated_at
 """
-# What was written is given back as it is stored: JSON objects lose the order of their names.
 INSERT = f"""
-insert into clients (org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address, custom_fields,
-  is_enabled, password_hash, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning {COLUMNS}
+insert into clients (org_id, id, version, name_f, name_l, email, company, phone, tax_id, note, address,
+  custom_fields, custom_fields_sent, is_enabled, password_hash, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json::text::jsonb, $12::json, $13, $14, $15, $15)
+returning {COLUMNS}
 """
 GET = f"""
 select {COLUMNS} from clients where org_id = $1 and id = $2 and stage <> 'deleted'
@@ -35,7 +36,8 @@ select {COLUMNS} from clients where org_id = $1 and id = $2 and stage <> 'delete
 """
 SAVE = f"""
 update clients set version = $4, name_f = $5, name_l = $6, email = $7, company = $8, phone = $9, tax_id = $10,
-  note = $11, address = $12, custom_fields = $13, is_enabled = $14, password_hash = $15, stage = $16, closing_at = $17,
+  note = $11, address = $12, custom_fields = $13::json::text::jsonb,
+  custom_fields_sent = $13::json, is_enabled = $14, password_hash = $15, stage = $16, closing_at = $17,
   updated_at = $18, namesake = case when email = $7 then namesake end
 where org_id = $1 and id = $2 and version = $3 returning {COLUMNS}
 """

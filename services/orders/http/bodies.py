@@ -18,8 +18,9 @@ from services.orders.model import OrderStatus
 from services.orders.store.replicas import Named
 from shared.currency import Currency
 from shared.money import Money
-from shared.web.bodies import JsonObject
 from shared.web.patterns import NOT_BLANK
+from shared.web.shapes import JsonObject
+from shared.web.texts import LongText
 
 
 def _given(*fields: str) -> Schema:
@@ -42,7 +43,7 @@ Service = Annotated[
 TemplateId = Annotated[UUID, Meta(description="The service template; 422 when there is none.")]
 EngagementId = Annotated[UUID, Meta(description="An engagement of the same client; 422 when there is none.")]
 Quantity = Annotated[int, Meta(ge=1, le=INT_MAX)]
-Note = Annotated[str, Meta(max_length=20_000)]
+Note = LongText
 Number = Annotated[
     str,
     Meta(pattern="^[A-Z0-9]{8}$", max_length=8, description="8 of A-Z and 0-9; unique in the organisation: else 409."),
@@ -55,7 +56,7 @@ Tags = Annotated[
 StaffIds = Annotated[list[UUID], Meta(max_length=100, description="Members of staff; 422 when one is unknown.")]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339.")]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
-Description = Annotated[str, Meta(max_length=20_000)]
+Description = LongText
 Position = Annotated[int, Meta(ge=INT_MIN, le=INT_MAX)]
 Hours = Annotated[
     int,

@@ -17,29 +17,16 @@ from services.proposals.model.proposals import total_of
 from shared.currency import Currency
 from shared.errors import InvalidInput
 from shared.money import Money
-from shared.web.patterns import EMAIL, NOT_BLANK
+from shared.web.patterns import NOT_BLANK
+from shared.web.texts import FirstName, LastName, email, long_text
 
 MAX_SIGNATURE_BYTES: Final = 256 * 1024
 _IMAGE: Final = r"^data:image/(png|svg\+xml)[;,]"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
-FirstName = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK, description="1 to 100 characters.", examples=["Jane"])
-]
-LastName = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK, description="1 to 100 characters.", examples=["Roe"])
-]
-Email = Annotated[
-    str,
-    Meta(
-        max_length=254,
-        pattern=EMAIL,
-        description="The address that the proposal is for.",
-        examples=["jane@roe.example"],
-    ),
-]
+Email = Annotated[str, email("The address that the proposal is for.")]
 Company = Annotated[str, Meta(max_length=255, examples=["Roe & Daughters"])]
-Notes = Annotated[str, Meta(max_length=20_000, examples=["Half on signature, half on delivery."])]
+Notes = Annotated[str, long_text(examples=["Half on signature, half on delivery."])]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339.", examples=["2026-12-31T23:59:59Z"])]
 ItemName = Annotated[
     str,
@@ -51,7 +38,7 @@ ItemName = Annotated[
         examples=["Website Redesign"],
     ),
 ]
-ItemDescription = Annotated[str, Meta(max_length=20_000, examples=["Ten pages, with a content system."])]
+ItemDescription = Annotated[str, long_text(examples=["Ten pages, with a content system."])]
 ServiceId = Annotated[UUID, Meta(description="The service template that the item was made of.")]
 
 
@@ -70,7 +57,7 @@ Items = Annotated[
 class ProposalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     client_email: Email
     client_name_f: FirstName
-    client_name_l: LastName
+    client_name_l: LastName = ""
     client_company: Company | None = None
     notes: Notes | None = None
     currency: Currency = Currency.USD
@@ -120,11 +107,13 @@ class ProposalChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class RejectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=20_000, examples=["We found someone closer to us."])] | None = None
+    reason: Annotated[str, long_text(examples=["We found someone closer to us."])] | None = None
 
 
 class SignBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    signer_name: Annotated[str, Meta(min_length=1, max_length=255, examples=["Jane Roe"])] | None = None
+    signer_name: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK, examples=["Jane Roe"])] | None = (
+        None
+    )
     signature: (
         Annotated[
             str,

@@ -26,16 +26,20 @@ from shared.web.paging import (
     PageLimit,
     PageNumber,
     filter_number,
+    filter_text,
     listing,
     numbers_of,
     page_query,
     sorts,
 )
+from shared.web.texts import MAX_EMAIL_LENGTH
 
 SORT_FIELDS = ("id", "client_email", "status", "total", "created_at", "sent_at", "signed_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 StatusFilter = Annotated[int | None, numbers_of(ProposalStatus, " Expired: Sent, past `valid_until`.")]
-EmailFilter = Annotated[str | None, QueryParameter(description="The address that it is for, in any case of letters.")]
+EmailFilter = Annotated[
+    str | None, QueryParameter(max_length=MAX_EMAIL_LENGTH, description="The address that it is for, in any case.")
+]
 
 
 async def proposal_is_there(request: Request[Any, Any, Any]) -> None:
@@ -62,9 +66,9 @@ class ProposalController(Controller):
         client_email: EmailFilter = None,
     ) -> Listing[ProposalSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
-        wanted, at = filter_number("status", ProposalStatus, status), clock.now()
+        wanted, email, at = filter_number("status", ProposalStatus, status), filter_text(client_email), clock.now()
         async with database.single() as tx:
-            found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=client_email)
+            found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=email)
         return listing(request, query, found, lambda proposal: views.summary(proposal, at))
 
     @post(

@@ -12,6 +12,8 @@ from services.proposals.model.templates import Recurring, TemplateFields
 from shared.currency import Currency
 from shared.money import Money
 from shared.web.patterns import NOT_BLANK
+from shared.web.shapes import JsonObject
+from shared.web.texts import long_text
 
 FREE: Final = Decimal("0.00")
 
@@ -19,7 +21,7 @@ Name = Annotated[
     str,
     Meta(min_length=1, max_length=255, pattern=NOT_BLANK, description="1 to 255 characters.", examples=["SEO audit"]),
 ]
-Description = Annotated[str, Meta(max_length=20_000, examples=["What search engines see, and what they miss."])]
+Description = Annotated[str, long_text(examples=["What search engines see, and what they miss."])]
 RecurringNumber = Annotated[Literal[0, 1, 2], Meta(description="0 one-off, 1 recurring, 2 trial.", examples=[0])]
 IsPublic = Annotated[bool, Meta(description="Whether it is shown to clients.", examples=[True])]
 Days = Annotated[
@@ -33,7 +35,9 @@ Days = Annotated[
     ),
 ]
 SortNumber = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1, description="Where it stands in a list.", examples=[10])]
-Metadata = Annotated[dict[str, Any], Meta(description="Whatever you keep with it.", examples=[{"team": "search"}])]
+Metadata = Annotated[
+    JsonObject, Meta(description="Whatever you keep with it, as you send it.", examples=[{"team": "search"}])
+]
 
 
 class ServiceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +50,7 @@ class ServiceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     public: IsPublic = True
     deadline: Days | None = None
     sort_order: SortNumber = 0
-    metadata: Metadata = {}
+    metadata: Metadata = JsonObject(b"{}")
 
     def fields(self) -> TemplateFields:
         """What the domain makes a template of."""
@@ -59,7 +63,7 @@ class ServiceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             is_public=self.public,
             deadline_days=self.deadline,
             sort_order=self.sort_order,
-            metadata=self.metadata,
+            metadata=bytes(self.metadata),
         )
 
 
@@ -85,6 +89,6 @@ class ServiceChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "is_public": self.public,
             "deadline_days": self.deadline,
             "sort_order": self.sort_order,
-            "metadata": self.metadata,
+            "metadata": UNSET if self.metadata is UNSET else bytes(self.metadata),
         }
         return {name: value for name, value in told.items() if value is not UNSET}

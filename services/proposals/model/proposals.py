@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from shared.contracts.identity import ClientState
 from shared.errors import InvalidInput, RefersToNothing, StateForbids
 from shared.money import LIMIT
+from shared.names import full_name
 from shared.web.idempotency import Key
 
 
@@ -79,7 +80,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def client_name(self) -> str:
-        return f"{self.client_name_f} {self.client_name_l}"
+        return full_name(self.client_name_f, self.client_name_l)
 
     def status_at(self, at: datetime) -> ProposalStatus:
         """The status as it reads at that time."""

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.json import encode
 from msgspec.structs import replace
 
 
@@ -32,7 +31,8 @@ class TemplateFields(msgspec.Struct, frozen=True, kw_only=True):
     is_public: bool
     deadline_days: int | None
     sort_order: int
-    metadata: dict[str, Any]
+    metadata: bytes
+    """The JSON of an object, as it was sent."""
 
 
 class Template(TemplateFields, frozen=True, kw_only=True):
@@ -48,9 +48,7 @@ class Template(TemplateFields, frozen=True, kw_only=True):
     def changed(self, fields: dict[str, Any], at: datetime) -> Template:
         """The template with these fields (of TemplateFields); the very same when nothing differs."""
         after = replace(self, **fields)
-        # As JSON, because metadata may go from 1 to true, which Python finds equal; their order is no difference.
-        is_same = encode(after, order="deterministic") == encode(self, order="deterministic")
-        return self if is_same else replace(after, updated_at=at, version=self.version + 1)
+        return self if after == self else replace(after, updated_at=at, version=self.version + 1)
 
     def deleted(self, at: datetime) -> Template:
         return replace(self, is_deleted=True, updated_at=at, version=self.version + 1)

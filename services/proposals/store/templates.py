@@ -8,18 +8,19 @@ import msgspec
 
 from services.proposals.model.templates import Recurring, Template
 from shared.database import Tx
+from shared.database.free_objects import free_object
 from shared.database.listing import Filter, Sort, choice, pages
 from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 
-COLUMNS = """
-id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order, metadata,
-created_at, updated_at, deleted_at is not null as is_deleted
+COLUMNS = f"""
+id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days, sort_order,
+{free_object("metadata")}, created_at, updated_at, deleted_at is not null as is_deleted
 """
 INSERT = """
 insert into templates (id, org_id, version, name, description, price, currency, recurring, is_public, deadline_days,
-  sort_order, metadata, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+  sort_order, metadata, metadata_sent, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::json::text::jsonb, $12::json, $13, $13)
 """
 GET = f"""
 select {COLUMNS} from templates where org_id = $1 and id = $2 and deleted_at is null
@@ -32,7 +33,8 @@ select {COLUMNS} from templates where org_id = $1 and id = $2 and deleted_at is 
 """
 SAVE = """
 update templates set version = $3, name = $4, description = $5, price = $6, currency = $7, recurring = $8,
-  is_public = $9, deadline_days = $10, sort_order = $11, metadata = $12, updated_at = $13
+  is_public = $9, deadline_days = $10, sort_order = $11, metadata = $12::json::text::jsonb, metadata_sent = $12::json,
+  updated_at = $13
 where org_id = $1 and id = $2 and version = $3 - 1 and deleted_at is null
 """
 DELETE = """
