@@ -117,7 +117,7 @@ async def _say_again(
 def _again(step: str, does: Any, plan: Plan, replies: Replies, client: ClientState) -> Command:
     """The command of a step as it was, with what was drawn then: the client's id, the order's number."""
     if step == CLIENT:
-        return Command("ensure-client", replace(ensure_client(plan, replies).body, client_id=client.id))
+        return Command("ensure-client", replace(ensure_client(plan, replies).body, client_id=client.id, is_bound=False))
     command: Command = does(plan, replies)
     if isinstance(command.body, PlaceOrder):
         placed = msgspec.json.decode(replies[step].result, type=OrderPlaced)

@@ -51,6 +51,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
     statements: Any
     """The service's `store.rebuilding`."""
+    bind: str | None = None
+    """What makes anew what hangs on the copies with these ids, where something does."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +82,13 @@ _TEMPLATES: Final = _source("proposals", "templates", TemplateState, of_proposal
 _ENGAGEMENTS: Final = _source("engagements", "engagements", EngagementState, of_engagements)
 _PROJECTS: Final = _source("engagements", "projects", ProjectState, of_engagements)
 REPLICAS: Final = tuple(
-    Replica(service=service, name=name, sources=sources, statements=statements)
+    Replica(
+        service=service,
+        name=name,
+        sources=sources,
+        statements=statements,
+        bind=proposals.BIND.get(name) if statements is proposals else None,
+    )
     for service, statements, name, sources in (
         ("proposals", proposals, "clients", (_CLIENTS,)),
         ("engagements", engagements, "clients", (_CLIENTS,)),
@@ -177,7 +185,10 @@ async def _mend(copies: Database, replica: Replica, owner: Database, source: Sou
     ahead = [state.id for state in states if seen.get(state.id, 0) > state.version]
     async with copies.transaction_across_organisations() as tx:
         told = msgspec.json.encode(states)
-        return await tx.run(replica.statements.MEND[replica.name], told, ahead, [seen[each] for each in ahead])
+        mended = await tx.run(replica.statements.MEND[replica.name], told, ahead, [seen[each] for each in ahead])
+        if replica.bind is not None:
+            await tx.run(replica.bind, page)
+    return mended
 
 
 async def _ids(database: Database, statement: str) -> list[UUID]:

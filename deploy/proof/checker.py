@@ -182,6 +182,8 @@ def _owners_of_made_agree(evidence: Evidence, proposals: Mapping[UUID, Proposal]
             yield Kind.UNTRUE, f"{_what(made)} {made.id} has a client whom its organisation does not have"
         proposal = proposals.get(made.proposal_id) if made.proposal_id else None
         is_anothers = client is not None and proposal is not None and client.email != proposal.email and not is_in_use
+        if proposal is not None and made.saga_id == proposal.saga_id is not None and proposal.client_id is not None:
+            is_anothers = is_anothers or proposal.client_id != made.client_id
         if proposal and (proposal.org_id != made.org_id or is_anothers):
             yield Kind.UNTRUE, f"{_what(made)} {made.id} is of another organisation or client than its proposal"
 

@@ -23,7 +23,7 @@ from shared.messaging import topology
 from shared.messaging.topology import SERVICES
 
 PROPOSALS = """
-select p.id, p.org_id, p.status, p.client_email_key as email, p.total, p.currency, p.saga_id,
+select p.id, p.org_id, p.status, p.client_id, p.client_email_key as email, p.total, p.currency, p.saga_id,
   p.converted_engagement_id as engagement_id, p.converted_order_id as order_id,
   coalesce(array_agg(i.name order by i.position) filter (where i.id is not null), '{}') as item_names,
   coalesce(sum(i.price), 0) as item_sum, coalesce(bool_and(i.org_id = p.org_id), true) as items_are_its_own
@@ -82,6 +82,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     org_id: UUID
     status: int
+    client_id: UUID | None = None
     email: str
     total: Decimal
     currency: str

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from services.identity.domain.clients import ensure_client, tell_client
+from services.identity.domain.clients import client_of_address, ensure_client, tell_client
 from services.identity.domain.users import tell_user
-from shared.contracts.identity import ClientQuestion, EnsureClient, UserQuestion
+from shared.contracts.identity import AddressQuestion, ClientQuestion, EnsureClient, UserQuestion
 from shared.database import Database, Tx
 from shared.messaging.consumer import Delivery, Handler
 from shared.messaging.messenger import Answer
@@ -32,5 +32,6 @@ def answers(database: Database) -> Mapping[str, Answer]:
 
     return {
         "client": answering(database, ClientQuestion, tell_client),
+        "client-of-address": answering(database, AddressQuestion, client_of_address),
         "user": answering(database, UserQuestion, tell_user),
     }

@@ -24,19 +24,24 @@ Replies = Mapping[str, Reply]
 
 
 def ensure_client(plan: Plan, _: Replies) -> Command:
-    """Identity answers with the client who has this e-mail; another flow may have made them first."""
+    """Identity answers with the client who has this e-mail; another flow may have made them first.
+
+    Whose proposal belongs to a client already is asked for that one, who is answered or refused. The command names
+    them by `client_id`, so that an identity that knows no `is_bound` finds them as well.
+    """
     proposal = plan.proposal
     return Command(
         "ensure-client",
         EnsureClient(
             org_id=proposal.org_id,
-            client_id=plan.ids.client,
+            client_id=proposal.client_id or plan.ids.client,
             event_id=plan.ids.event(0),
             email=proposal.client_email,
             name_f=proposal.client_name_f,
             name_l=proposal.client_name_l,
             company=proposal.client_company,
             at=plan.at,
+            is_bound=proposal.client_id is not None,
         ),
     )
 

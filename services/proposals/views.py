@@ -56,6 +56,7 @@ class ProposalSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     org_id: UUID
+    client_id: UUID | None
     client_email: str
     client_name: str
     client_name_f: str
@@ -190,6 +191,7 @@ def _fields(proposal: Proposal, at: datetime) -> dict[str, Any]:
     return {
         "id": proposal.id,
         "org_id": proposal.org_id,
+        "client_id": proposal.client_id,
         "client_email": proposal.client_email,
         "client_name": proposal.client_name,
         "client_name_f": proposal.client_name_f,

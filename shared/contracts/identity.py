@@ -36,6 +36,17 @@ class ClientQuestion(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
 
 
+class AddressQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """`ask.identity.client-of-address`: whose is this e-mail address?
+
+    Answered with the ClientState of the one client who has it, or null when there is none, or several, or when they
+    are about to be deleted.
+    """
+
+    org_id: UUID
+    email: str
+
+
 class UserState(msgspec.Struct, frozen=True, kw_only=True):
     """A member of staff as others keep them (event `user.changed`, question `ask.identity.user`)."""
 
@@ -75,7 +86,11 @@ class ClientClosed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnsureClient(msgspec.Struct, frozen=True, kw_only=True):
-    """Command `ensure-client`: the client with this e-mail; made with `client_id` if the organisation has none."""
+    """Command `ensure-client`: the client with this e-mail; made with `client_id` if the organisation has none.
+
+    Where the proposal belongs to a client already (`is_bound`), `client_id` is that client's: it is answered, whatever
+    e-mail it has now, or refused; none is made.
+    """
 
     org_id: UUID
     client_id: UUID
@@ -85,6 +100,7 @@ class EnsureClient(msgspec.Struct, frozen=True, kw_only=True):
     name_l: str
     company: str | None = None
     at: datetime
+    is_bound: bool = False
 
 
 class ClientEnsured(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,7 +106,7 @@ TRAFFIC: Final[dict[str, Traffic]] = {
             "evt.*.proposal.*",
             "evt.*.template.*",
             "saga.done.*",
-            "ask.identity.client",
+            "ask.identity.client-of-address",
         ),
         hears=("rep.>", "saga.done.*", "ask.proposals.*"),
         consumes=(EVENTS,),

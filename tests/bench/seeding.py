@@ -54,9 +54,10 @@ from generate_series(1, $2::bigint) e, generate_series(0, 1) i
 )
 PROPOSALS = (
     """
-insert into proposals (id, org_id, version, client_email, client_name_f, client_name_l, status, currency, total,
-  created_at, updated_at, sent_at, signed_at, saga_id, converted_engagement_id, converted_order_id)
-select pg_temp.id_of(4, e), $1, 4, 'client' || 1 + e % $3::bigint || '@bench.example', 'Client', (1 + e % $3)::text, 2,
+insert into proposals (id, org_id, version, client_id, client_email, client_name_f, client_name_l, status, currency,
+  total, created_at, updated_at, sent_at, signed_at, saga_id, converted_engagement_id, converted_order_id)
+select pg_temp.id_of(4, e), $1, 4, pg_temp.id_of(1, 1 + e % $3::bigint),
+  'client' || 1 + e % $3::bigint || '@bench.example', 'Client', (1 + e % $3)::text, 2,
   'USD', 9700.50, pg_temp.time_of(e), pg_temp.time_of(e), pg_temp.time_of(e), pg_temp.time_of(e),
   pg_temp.id_of(7, e), pg_temp.id_of(2, e), pg_temp.id_of(5, e)
 from generate_series(1, $2::bigint) e

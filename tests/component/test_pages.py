@@ -52,7 +52,7 @@ class List(msgspec.Struct, frozen=True):
 
 
 BY_CLIENT = {"only_of": SOMETHING, "status": 1, "client_id": SOMETHING}
-SENT = {"only_sent_to": EMAIL, "status": 1, "client_email": EMAIL}
+SENT = {"only_of": SOMETHING, "status": 1, "client_email": EMAIL}
 INBOX = {"status": 1, "project_id": SOMETHING, "engagement_id": SOMETHING}
 STAFF, CLIENT = conversations.STAFF, conversations.CLIENT
 LISTS: dict[str, tuple[str, List]] = {

@@ -85,8 +85,8 @@ STATEMENTS: dict[str, list[Statement]] = {
     "identity": [*listed(clients, "clients"), *listed(users, "users"), *listed(tokens, "tokens")],
     "proposals": [
         *listed(templates, "templates", is_public="true", recurring="1"),
-        *listed(proposals, "proposals", (AT,), only_sent_to=EMAIL, status="1", client_email=EMAIL),
-        *listed(proposals, "proposals, expired ones", (AT,), only_sent_to=EMAIL, status="5", client_email=EMAIL),
+        *listed(proposals, "proposals", (AT,), only_of=ID, status="1", client_email=EMAIL),
+        *listed(proposals, "proposals, expired ones", (AT,), only_of=ID, status="5", client_email=EMAIL),
     ],
     "engagements": [
         *listed(engagements, "engagements", only_of=ID, status="1", client_id=ID),

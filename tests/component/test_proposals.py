@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from shared.ids import new_id
 from tests.support import actors
-from tests.support.builders import expired_proposal, proposal_body, sent_proposal
+from tests.support.builders import expired_proposal, known, proposal_body, sent_proposal
 from tests.support.databases import Databases
 from tests.support.servers import Broker
 from tests.support.services import Service, running
@@ -133,7 +133,7 @@ async def test_a_draft_is_sent_once(service: Service):
 
 async def test_a_client_sees_what_was_sent_to_them_and_nothing_else(service: Service):
     staff = actors.admin()
-    client = actors.client(staff.org_id, email="Jane@Roe.example")
+    client = await known(service, actors.client(staff.org_id, email="Jane@Roe.example"))
     theirs = await sent_proposal(service, staff)
     await sent_proposal(service, staff, client_email="other@roe.example")
     draft = (await service.call(staff, "POST", "/api/proposals", json=proposal_body())).json()["id"]

@@ -14,7 +14,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.web.actor import Actor, Role
 from tests.support import actors
-from tests.support.builders import LONG_AGO, expired_proposal, proposal_body, sent_proposal
+from tests.support.builders import LONG_AGO, expired_proposal, known, proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, is_silent
@@ -76,7 +76,7 @@ async def in_each_status(service: Service, staff: Actor, neighbours: Neighbours)
     rejected = await sent_proposal(service, staff)
     await service.call(staff, "POST", f"{PATH}/{rejected}/reject")
     signing = await sent_proposal(service, staff)
-    neighbours.answers["identity.ensure-client"] = is_silent
+    neighbours.answers["engagements.open"] = is_silent
     answer = await service.call(staff, "POST", f"{PATH}/{signing}/sign", headers={"prefer": "wait=0"})
     assert answer.status_code == 202
     expired = await expired_proposal(service, staff)
@@ -358,7 +358,7 @@ async def test_a_deleted_proposal_is_gone_for_every_call(service: Service, staff
         assert (await service.call(staff, method, path + called, content=b"")).status_code == 404
     for action in ("send", "reject", "sign"):
         assert (await service.call(staff, "POST", f"{path}/{action}")).status_code == 404
-    for actor in (staff, actors.client(staff.org_id)):
+    for actor in (staff, await known(service, actors.client(staff.org_id))):
         assert await ids_listed(service, actor, "") == []
 
 
@@ -372,7 +372,7 @@ async def test_a_rejection_shows_when_and_why_and_ends_the_proposal(service: Ser
     assert answer.headers["etag"]
     assert (await service.call(staff, "GET", f"{PATH}/{proposal}")).json() == body
     assert (body["rejected_at"], body["rejection_reason"]) == (body["updated_at"], "Too dear")
-    for actor in (staff, actors.client(staff.org_id)):
+    for actor in (staff, await known(service, actors.client(staff.org_id))):
         read = (await service.call(actor, "GET", f"{PATH}/{proposal}")).json()
         (listed,) = (await service.call(actor, "GET", PATH)).json()["data"]
         for shown in (read, listed):
@@ -386,14 +386,15 @@ async def test_a_rejection_shows_when_and_why_and_ends_the_proposal(service: Ser
 @pytest.mark.parametrize("options", [{}, {"json": {}}, {"json": {"reason": None}}, {"json": {"reason": "r"}}])
 async def test_a_client_rejects_what_was_sent_to_them(service: Service, staff: Actor, options: dict[str, Any]):
     proposal = await sent_proposal(service, staff)
-    client = actors.client(staff.org_id, email="Jane@Roe.example")
+    client = await known(service, actors.client(staff.org_id, email="Jane@Roe.example"))
     answer = await service.call(client, "POST", f"{PATH}/{proposal}/reject", **options)
     assert (answer.status_code, answer.json()["status"]) == (200, "Rejected")
 
 
 async def test_a_client_cannot_reject_what_is_not_theirs_or_a_draft(service: Service, staff: Actor):
     drafted, sent = (await draft(service, staff))["id"], await sent_proposal(service, staff)
-    stranger, owner = actors.client(staff.org_id, email="x@y.example"), actors.client(staff.org_id)
+    stranger = await known(service, actors.client(staff.org_id, email="x@y.example"))
+    owner = await known(service, actors.client(staff.org_id))
     foreign = actors.client(new_id())
     for actor, proposal in ((stranger, sent), (owner, drafted), (foreign, sent), (owner, "nonsense")):
         for options in ({}, {"json": {"surprise": 1}}):
@@ -411,7 +412,7 @@ async def test_a_bad_rejection_is_refused(service: Service, staff: Actor, body: 
 
 async def test_an_expired_proposal_cannot_be_rejected(service: Service, staff: Actor):
     proposal = await expired_proposal(service, staff)
-    for actor in (staff, actors.client(staff.org_id)):
+    for actor in (staff, await known(service, actors.client(staff.org_id))):
         answer = await service.call(actor, "POST", f"{PATH}/{proposal}/reject")
         assert answer.status_code == 409
         assert "Expired" in answer.json()["detail"]
@@ -509,9 +510,9 @@ async def test_staff_filter_and_sort_by_every_status(service: Service, staff: Ac
 async def test_a_client_lists_their_own_in_every_status_but_draft(
     service: Service, staff: Actor, neighbours: Neighbours
 ):
+    client = await known(service, actors.client(staff.org_id, email="JANE@roe.example"))
     proposals = await in_each_status(service, staff, neighbours)
     other = await sent_proposal(service, staff, client_email="other@roe.example")
-    client = actors.client(staff.org_id, email="JANE@roe.example")
     assert set(await ids_listed(service, client, "")) == set(proposals.values()) - {proposals[0]}
     for status, proposal in proposals.items():
         assert await ids_listed(service, client, f"status={status}") == ([proposal] if status else [])

@@ -19,7 +19,7 @@ from shared.messaging import topology
 from shared.messaging.envelope import Envelope
 from shared.web.actor import Actor
 from tests.support import actors
-from tests.support.builders import proposal_body, sent_proposal
+from tests.support.builders import known, proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, ensures, is_silent, places, played, refuses
@@ -128,9 +128,10 @@ async def test_only_a_sent_unexpired_proposal_can_be_signed(service: Service, ne
 async def test_a_client_signs_their_own_proposal_and_no_other(service: Service, neighbours: Neighbours):
     staff = actors.admin()
     proposal = await sent_proposal(service, staff)
-    stranger = actors.client(staff.org_id, email="other@roe.example")
+    stranger = await known(service, actors.client(staff.org_id, email="other@roe.example"))
     assert (await sign(service, stranger, proposal)).status_code == 404
-    assert (await sign(service, actors.client(staff.org_id), proposal)).status_code == 200
+    owner = await known(service, actors.client(staff.org_id))
+    assert (await sign(service, owner, proposal)).status_code == 200
 
 
 async def test_wait_0_returns_at_once_and_the_report_tells_the_rest(service: Service, neighbours: Neighbours):
@@ -312,7 +313,8 @@ async def test_another_client_gets_nothing_under_the_signers_key_and_spoils_noth
     service: Service, neighbours: Neighbours
 ):
     staff = actors.admin()
-    signer, other = actors.client(staff.org_id), actors.client(staff.org_id, email="other@roe.example")
+    signer = await known(service, actors.client(staff.org_id))
+    other = await known(service, actors.client(staff.org_id, email="other@roe.example"))
     proposal = await sent_proposal(service, staff)
     for _ in range(2):
         assert (await sign(service, other, proposal, idempotency_key="sign")).status_code == 404

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.proposals.store import clients
+from shared.contracts.identity import ClientState
 from shared.web.actor import Actor
 from tests.support.services import Service
 
@@ -39,3 +41,11 @@ async def expired_proposal(service: Service, actor: Actor, **changes: Any) -> st
     answer = await service.call(actor, "PUT", f"/api/proposals/{proposal}", json={"valid_until": LONG_AGO})
     assert (answer.status_code, answer.json()["status"]) == (200, "Expired"), answer.text
     return proposal
+
+
+async def known(service: Service, client: Actor, **changes: Any) -> Actor:
+    """The client, of whom the proposal service has heard."""
+    state = {"version": 1, "name_f": "Jane", "name_l": "Roe", "email": client.email} | changes
+    async with service.app.state.database.transaction(client.org_id) as tx:
+        await clients.keep(tx, ClientState(org_id=client.org_id, id=client.id, **state))
+    return client

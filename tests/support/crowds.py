@@ -31,10 +31,11 @@ PROPOSALS: Final = """
 insert into templates (org_id, id, name, price, currency, recurring, is_public, sort_order, created_at, updated_at)
 select ident(n % $orgs), ident(n), 'S' || n % 977, n % 991, 'USD', n % 3, n % 7 < 5, n % 13, at(n), at(n)
 from generate_series(0, $rows - 1) n;
-insert into proposals (org_id, id, client_email, client_name_f, client_name_l, status, currency, total, valid_until,
-  created_at, updated_at, sent_at, signed_at)
-select ident(n % $orgs), ident(n), n % $few || '@roe.example', 'F', 'L', n / 200 % 2, 'USD', n % 991, at(n + 40),
-  at(n), at(n), case when n / 200 % 2 = 1 then at(n / (5 * $orgs / 2)) end, case when n / 200 % 5 = 0 then at(n) end
+insert into proposals (org_id, id, client_id, client_email, client_name_f, client_name_l, status, currency, total,
+  valid_until, created_at, updated_at, sent_at, signed_at)
+select ident(n % $orgs), ident(n), ident(n % $few), n % $few || '@roe.example', 'F', 'L', n / 200 % 2, 'USD',
+  n % 991, at(n + 40), at(n), at(n), case when n / 200 % 2 = 1 then at(n / (5 * $orgs / 2)) end,
+  case when n / 200 % 5 = 0 then at(n) end
 from generate_series(0, $rows - 1) n;
 """
 ENGAGEMENTS: Final = """

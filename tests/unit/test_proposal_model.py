@@ -179,7 +179,8 @@ def test_only_a_sent_proposal_expires(status: ProposalStatus):
 
 
 def test_signing_a_signed_proposal_again_names_what_came_of_it():
-    signed = proposal(ProposalStatus.SIGNING).signed(engagement=UUID(int=1), order=UUID(int=2), signed_at=NOW, at=NOW)
+    made = {"engagement": UUID(int=1), "order": UUID(int=2)}
+    signed = proposal(ProposalStatus.SIGNING).signed(client=CLIENT, **made, signed_at=NOW, at=NOW)
     assert str(UUID(int=1)) in str(ProposalNotSignable(signed, NOW))
     assert str(UUID(int=2)) in str(ProposalNotSignable(signed, NOW))
 

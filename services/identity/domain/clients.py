@@ -10,10 +10,10 @@ from msgspec import UNSET, UnsetType
 from services.identity.domain import credentials
 from services.identity.model import clients as model
 from services.identity.model.clients import Client, ClientChanges, NewClient
-from services.identity.model.ensuring import reply_to_ensure
+from services.identity.model.ensuring import reply_to_bound, reply_to_ensure
 from services.identity.model.errors import EmailTaken
 from services.identity.store import clients, emails
-from shared.contracts.identity import ClientQuestion, ClientState, EnsureClient
+from shared.contracts.identity import AddressQuestion, ClientQuestion, ClientState, EnsureClient
 from shared.contracts.reply import Reply
 from shared.database import Tx
 from shared.database.windows import Page
@@ -76,7 +76,10 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
     """The client with the e-mail, made if the organisation has none; refused when it may not become one.
 
     Idempotent by the e-mail in one statement, so that a duplicate needs no stored reply: it finds what the first made.
+    Whom a proposal belongs to already is found by id, and refused when they are disabled, deleted or nowhere.
     """
+    if wanted.is_bound:
+        return reply_to_bound(await clients.get_state(tx, wanted.org_id, wanted.client_id))
     told = changed(wanted.event_id, _as_made(wanted))
     await emails.lock(tx, wanted.org_id, wanted.email)
     ensured = await clients.ensure(tx, wanted, told)
@@ -90,6 +93,12 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
 async def tell_client(tx: Tx, question: ClientQuestion) -> ClientState | None:
     """The client as others keep it, or None when there never was one."""
     return await clients.get_state(tx, question.org_id, question.id)
+
+
+async def client_of_address(tx: Tx, question: AddressQuestion) -> ClientState | None:
+    """The one open client with the address; None when there is none, or several who share it as namesakes."""
+    found = await clients.of_address(tx, question.org_id, question.email)
+    return found[0] if len(found) == 1 else None
 
 
 def changed(event_id: UUID, client: ClientState) -> Event:

@@ -12,6 +12,11 @@ STAFF = "The e-mail belongs to a member of staff."
 DELETED = "The client was deleted."
 
 
+def reply_to_bound(client: ClientState | None) -> Reply:
+    """The reply for the client whom a proposal belongs to; None says that there is no such client any more."""
+    return Reply(outcome="refused", cause=DELETED) if client is None else reply_to_ensure(client)
+
+
 def reply_to_ensure(client: ClientState | None) -> Reply:
     """The reply for the client that has the e-mail; None says that a member of staff has it."""
     if client is None:

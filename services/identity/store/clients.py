@@ -63,6 +63,10 @@ c.stage <> 'open' as is_closed, c.stage = 'deleted' as is_deleted
 GET_STATE = f"""
 select {STATE} from clients c where c.org_id = $1 and c.id = $2
 """
+OF_ADDRESS = f"""
+select {STATE} from clients c
+where c.org_id = $1 and (c.email_key = email_key_of($2) or c.namesake = email_key_of($2)) and c.stage = 'open' limit 2
+"""
 GET_PERSON = """
 select c.org_id, o.name as org_name, c.id, 'client' as role, c.name_f, c.name_l, c.email, c.company, c.phone
 from clients c join organisations o on o.org_id = c.org_id
@@ -198,6 +202,11 @@ async def take_cut_short(tx: Tx, older_than: timedelta, *, at_most: int) -> list
 async def get_state(tx: Tx, org: UUID, client: UUID) -> ClientState | None:
     """The client as others keep it; a deleted one is a tombstone."""
     return await tx.row(ClientState, GET_STATE, org, client)
+
+
+async def of_address(tx: Tx, org: UUID, email: str) -> list[ClientState]:
+    """The open clients with the address; two at most."""
+    return await tx.rows(ClientState, OF_ADDRESS, org, email)
 
 
 async def get_person(tx: Tx, org: OrgId, client: UUID) -> Person | None:

@@ -11,8 +11,8 @@ import msgspec
 
 from services.proposals.model import proposals as model
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus, UnknownServices
+from services.proposals.store import clients, templates
 from services.proposals.store import proposals as store
-from services.proposals.store import templates
 from services.proposals.store.proposals import Filters
 from shared.contracts.proposals import ProposalQuestion, ProposalState
 from shared.database import Tx
@@ -59,6 +59,7 @@ async def create(tx: Tx, actor: Actor, new: NewProposal, at: datetime) -> Propos
         id=new_id(),
         org_id=actor.org_id,
         version=1,
+        client_id=None,
         client_email=new.client_email,
         client_name_f=new.client_name_f,
         client_name_l=new.client_name_l,
@@ -82,7 +83,7 @@ async def create(tx: Tx, actor: Actor, new: NewProposal, at: datetime) -> Propos
 
 async def retrieve(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:
     """The proposal with its items. Raises NotFound, also for what a client may not see."""
-    found = await store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
+    found = await store.get(tx, actor.org_id, proposal, only_of=actor.client_id) if proposal else None
     if found is None:
         raise NotFound("proposal")
     return found
@@ -92,13 +93,13 @@ async def browse(
     tx: Tx, actor: Actor, query: PageQuery, at: datetime, *, status: ProposalStatus | None, client_email: str | None
 ) -> Page[Proposal]:
     """One page of the proposals that the caller may see, without items."""
-    filters = Filters(only_sent_to=reader(actor), status=status, client_email=client_email)
+    filters = Filters(only_of=actor.client_id, status=status, client_email=client_email)
     return await store.page(tx, actor.org_id, filters, query.window, at=at)
 
 
 async def hold(tx: Tx, actor: Actor, proposal: UUID | None) -> Proposal:
     """The proposal, locked until the transaction ends. Raises NotFound, also for what a client may not see."""
-    found = await store.lock(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
+    found = await store.lock(tx, actor.org_id, proposal, only_of=actor.client_id) if proposal else None
     if found is None:
         raise NotFound("proposal")
     return found
@@ -128,11 +129,21 @@ async def delete(tx: Tx, held: Proposal, at: datetime) -> None:
     await store.delete(tx, held.deleted(at))
 
 
-async def send(tx: Tx, held: Proposal, at: datetime) -> Proposal:
-    """Draft → Sent, of a proposal that is held. Raises ProposalNotSendable, DraftHasExpired."""
-    sent = held.sent(at)
-    await store.save_sent(tx, sent)
-    return sent
+async def addressee_to_ask_for(tx: Tx, actor: Actor, proposal: UUID | None) -> str | None:
+    """The address of a Draft, where the copy of clients does not name the one who has it; None otherwise."""
+    found = await store.get(tx, actor.org_id, proposal, only_of=actor.client_id) if proposal else None
+    if found is None or found.status is not ProposalStatus.DRAFT:
+        return None
+    known = await clients.of_address(tx, actor.org_id, found.client_email)
+    return None if len(known) == 1 else found.client_email
+
+
+async def send(tx: Tx, held: Proposal, at: datetime, *, named: UUID | None) -> Proposal:
+    """Draft → Sent, of a proposal that is held; it belongs to its client from now on, if the client is known.
+
+    `named` is whom identity names for its address. Raises ProposalNotSendable, DraftHasExpired.
+    """
+    return await store.save_sent(tx, held.sent(at), named)
 
 
 async def reject(tx: Tx, held: Proposal, reason: str | None, at: datetime) -> Proposal:
@@ -146,11 +157,6 @@ async def tell(tx: Tx, question: ProposalQuestion) -> ProposalState | None:
     """What others may know of a proposal; None for one that is deleted, or never was."""
     is_there = await store.is_there(tx, question.org_id, question.id)
     return ProposalState(org_id=question.org_id, id=question.id) if is_there else None
-
-
-def reader(actor: Actor) -> str | None:
-    """The address whose proposals alone the actor may see; None for staff, who see all."""
-    return None if actor.is_staff else actor.email
 
 
 async def _require_templates(tx: Tx, org: UUID, items: Sequence[NewItem], *, named_before: Sequence[Item] = ()) -> None:

@@ -11,7 +11,6 @@ import msgspec
 from msgspec.structs import replace
 
 from services.proposals import views
-from services.proposals.domain.proposals import reader
 from services.proposals.model.interventions import Intervention
 from services.proposals.model.proposals import (
     Ids,
@@ -75,7 +74,7 @@ async def begin(
         actor.org_id,
         call,
         ids=ids,
-        only_sent_to=reader(actor),
+        only_of=actor.client_id,
         traceparent=traceparent,
         at=at,
     )
@@ -88,7 +87,7 @@ async def begun_or_why(tx: Tx, actor: Actor, call: SignCall, saga: UUID, at: dat
     """
     if (ours := await sagas.find(tx, actor.org_id, saga)) is not None:
         return ours
-    found = await proposals_store.get(tx, actor.org_id, call.proposal, only_sent_to=reader(actor))
+    found = await proposals_store.get(tx, actor.org_id, call.proposal, only_of=actor.client_id)
     if found is None:
         raise NotFound("proposal")
     if call.versions is not None and found.version not in call.versions:
@@ -105,7 +104,8 @@ async def complete(tx: Tx, run: Run[Plan], at: datetime) -> bytes | None:
 def ending_of(run: Run[Plan], at: datetime) -> Ending:
     """What T3 writes of a run whose steps have all answered `done`."""
     plan, ids = run.plan, run.plan.ids
-    signed = plan.proposal.signed(engagement=ids.engagement, order=ids.order, signed_at=plan.at, at=at)
+    client = client_of(plan, run.progress.replies).id
+    signed = plan.proposal.signed(client=client, engagement=ids.engagement, order=ids.order, signed_at=plan.at, at=at)
     told = event(
         new_id(),
         topology.event_subject(signed.org_id, "proposal", "signed"),
@@ -114,7 +114,7 @@ def ending_of(run: Run[Plan], at: datetime) -> Ending:
             org_id=signed.org_id,
             id=signed.id,
             saga_id=run.id,
-            client_id=client_of(plan, run.progress.replies).id,
+            client_id=client,
             engagement_id=ids.engagement,
             order_id=ids.order,
             project_ids=[ids.project(position) for position in range(len(signed.items))],
@@ -128,7 +128,7 @@ def ending_of(run: Run[Plan], at: datetime) -> Ending:
 
 async def report(tx: Tx, actor: Actor, proposal: UUID | None) -> SignReport:
     """How the newest flow of a proposal stands. Raises NotFound, also when nothing was ever signed."""
-    found = await proposals_store.get(tx, actor.org_id, proposal, only_sent_to=reader(actor)) if proposal else None
+    found = await proposals_store.get(tx, actor.org_id, proposal, only_of=actor.client_id) if proposal else None
     newest = await sagas.latest(tx, actor.org_id, found.id) if found else None
     if newest is None:
         raise NotFound("signing of this proposal" if found else "proposal")

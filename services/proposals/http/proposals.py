@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from services.proposals import views
 from services.proposals.domain import proposals
+from services.proposals.http.asking import client_named
 from services.proposals.http.bodies import ProposalBody, ProposalChangesBody, RejectBody
 from services.proposals.model.proposals import ProposalStatus
 from services.proposals.views import ProposalSummary, ProposalView
 from shared import clock
 from shared.database import Tx
 from shared.ids import parse_id
+from shared.messaging.bus import Bus
 from shared.web.answers import require_match, single
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
@@ -147,7 +150,7 @@ class ProposalController(Controller):
 
     @post(
         "/{proposal_id:str}/send",
-        summary="Send a Draft to its client",
+        summary="Send a Draft to its client, to whom it belongs from then on (`client_id`)",
         guards=[staff_only],
         status_code=200,
         opt={"resource": proposal_is_there},
@@ -156,14 +159,19 @@ class ProposalController(Controller):
         ),
     )
     async def send(
-        self, request: Request[Any, Any, Any], actor: Asker, database: Db, proposal_id: IdInPath
+        self,
+        request: Request[Any, Any, Any],
+        actor: Asker,
+        database: Db,
+        bus: NamedDependency[Bus],
+        proposal_id: IdInPath,
     ) -> Response[ProposalView]:
-        at = clock.now()
+        at, named = clock.now(), await client_named(database, bus, actor, parse_id(proposal_id))
 
         async def effect(tx: Tx) -> Response[ProposalView]:
             held = await proposals.hold(tx, actor, parse_id(proposal_id))
             require_match(request, held.version)
-            proposal = await proposals.send(tx, held, at)
+            proposal = await proposals.send(tx, held, at, named=named)
             return single(request, views.view(proposal, at), proposal.version)
 
         return await once(request, database, actor.org_id, effect)

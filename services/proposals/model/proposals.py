@@ -59,6 +59,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     org_id: UUID
     version: int
+    client_id: UUID | None = None
+    """Whose it is; None for a Draft, and until a client with its address is known."""
     client_email: str
     client_name_f: str
     client_name_l: str
@@ -138,14 +140,15 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             raise DraftHasExpired
         return replace(self, status=ProposalStatus.SENT, sent_at=at, updated_at=at, version=self.version + 1)
 
-    def signed(self, *, engagement: UUID, order: UUID, signed_at: datetime, at: datetime) -> Proposal:
-        """Signing → Signed, with what came of it; only the sign flow does this."""
+    def signed(self, *, client: UUID, engagement: UUID, order: UUID, signed_at: datetime, at: datetime) -> Proposal:
+        """Signing → Signed, with what came of it, and of the client for whom it was; only the sign flow does this."""
         return replace(
             self,
             status=ProposalStatus.SIGNED,
             signed_at=signed_at,
             updated_at=at,
             version=self.version + 1,
+            client_id=client,
             converted_engagement_id=engagement,
             converted_order_id=order,
         )

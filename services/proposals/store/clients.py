@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from shared.contracts.identity import ClientState
 from shared.database import Tx
 
+# The stored function of that name (see the migrations): the copy, and what it binds, under the locks of both addresses.
 KEEP = """
-insert into clients (id, org_id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-on conflict (id) do update set
-  version = excluded.version, name_f = excluded.name_f, name_l = excluded.name_l, email = excluded.email,
-  company = excluded.company, phone = excluded.phone, is_enabled = excluded.is_enabled,
-  is_closed = excluded.is_closed, is_deleted = excluded.is_deleted
-where clients.version < excluded.version
+select write_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+OF_ADDRESS = """
+select array(
+  select id from clients
+  where org_id = $1 and email_key = email_key_of($2) and not is_closed and not is_deleted limit 2
+)
 """
 
 
 async def keep(tx: Tx, client: ClientState) -> None:
-    """Keep what identity says, unless something newer is known."""
+    """Write what identity says, unless something newer is there, and bind the proposals to whom they belong by it."""
     await tx.run(
         KEEP,
         client.id,
@@ -32,3 +35,8 @@ async def keep(tx: Tx, client: ClientState) -> None:
         client.is_closed,
         client.is_deleted,
     )
+
+
+async def of_address(tx: Tx, org: UUID, email: str) -> list[UUID]:
+    """The clients with the address of whom something new may hang; two at most are named."""
+    return await tx.value(OF_ADDRESS, org, email)

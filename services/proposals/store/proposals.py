@@ -15,8 +15,8 @@ from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 
 COLUMNS = """
-id, org_id, version, client_email, client_name_f, client_name_l, client_company, status, currency, notes, total,
-valid_until, created_at, updated_at, sent_at, signed_at, converted_engagement_id, converted_order_id,
+id, org_id, version, client_id, client_email, client_name_f, client_name_l, client_company, status, currency, notes,
+total, valid_until, created_at, updated_at, sent_at, signed_at, converted_engagement_id, converted_order_id,
 rejected_at, rejection_reason
 """
 INSERT = """
@@ -28,9 +28,9 @@ INSERT_ITEM = """
 insert into proposal_items (proposal_id, position, id, org_id, name, description, price, service_id, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-# A client sees what was sent to them: never a draft, never another address's.
+# A client sees what was sent to them: never a draft, never what belongs to another, or to nobody yet.
 READABLE = """
-org_id = $1 and deleted_at is null and ($2::text is null or (client_email_key = email_key_of($2) and status <> 0))
+org_id = $1 and deleted_at is null and ($2::uuid is null or (client_id = $2 and status <> 0))
 """
 GET = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3
@@ -65,10 +65,14 @@ update proposals set version = $3, valid_until = $4, updated_at = $5
 where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 1 and deleted_at is null
 returning true
 """
+# To the client whom identity named ($5), if the copy of them agrees; else to the one whom the copy names, which the
+# trigger `bind_proposal` looks for, under the address's lock.
 SAVE_SENT = """
-update proposals set version = $3, status = 1, sent_at = $4, updated_at = $4
+update proposals set version = $3, status = 1, sent_at = $4, updated_at = $4, client_id = (
+    select c.id from clients c where c.org_id = $1 and c.id = $5 and c.email_key = proposals.client_email_key
+      and not c.is_closed and not c.is_deleted)
 where org_id = $1 and id = $2 and version = $3 - 1 and status + 0 = 0 and deleted_at is null
-returning true
+returning client_id
 """
 SAVE_REJECTED = """
 update proposals set version = $3, status = 3, rejected_at = $4, rejection_reason = $5, updated_at = $4
@@ -92,7 +96,7 @@ from ({tallied("proposals", status="case $3::smallint when 5 then 1 else $3 end"
   select count(*) from proposals
   where org_id = $1 and deleted_at is null and status = 1 and valid_until <= $5 and $3 in (1, 5)
 ) expired
-where $2::text is null and $4::text is null
+where $2::uuid is null and $4::text is null
 """
 PAGES = pages(
     f"""
@@ -102,7 +106,7 @@ select count(*) from proposals where {FILTERED} and $5::timestamptz is not null
 select {COLUMNS}, {{sorting}} from proposals where $5::timestamptz is not null and {FILTERED}
 """,
     filters={
-        "only_sent_to": Filter("client_email_key = email_key_of($2) and status <> 0", "$2::text is null"),
+        "only_of": Filter("client_id = $2 and status <> 0", "$2::uuid is null"),
         "status": Filter(OF_STATUS, "$3::smallint is null"),
         "client_email": Filter("client_email_key = email_key_of($4)", "$4::text is null"),
     },
@@ -122,10 +126,14 @@ select {COLUMNS}, {{sorting}} from proposals where $5::timestamptz is not null a
 )
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list of proposals is narrowed to; `only_sent_to` is the address of the client who asks."""
+class _Bound(msgspec.Struct, frozen=True):
+    client_id: UUID | None
 
-    only_sent_to: str | None = None
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of proposals is narrowed to; `only_of` is the client who asks."""
+
+    only_of: UUID | None = None
     status: ProposalStatus | None = None
     client_email: str | None = None
 
@@ -151,15 +159,15 @@ async def insert(tx: Tx, proposal: Proposal) -> None:
     await _insert_items(tx, proposal)
 
 
-async def get(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -> Proposal | None:
+async def get(tx: Tx, org: UUID, proposal: UUID, *, only_of: UUID | None) -> Proposal | None:
     """The proposal with its items, if the caller may read it (see Filters)."""
-    found = await tx.row(Proposal, GET, org, only_sent_to, proposal)
+    found = await tx.row(Proposal, GET, org, only_of, proposal)
     return None if found is None else await _with_items(tx, found)
 
 
-async def lock(tx: Tx, org: UUID, proposal: UUID, *, only_sent_to: str | None) -> Proposal | None:
+async def lock(tx: Tx, org: UUID, proposal: UUID, *, only_of: UUID | None) -> Proposal | None:
     """The proposal with its items, if the caller may read it, locked until the transaction ends."""
-    found = await tx.row(Proposal, LOCK, org, only_sent_to, proposal)
+    found = await tx.row(Proposal, LOCK, org, only_of, proposal)
     return None if found is None else await _with_items(tx, found)
 
 
@@ -199,9 +207,11 @@ async def save_valid_until(tx: Tx, after: Proposal) -> None:
     )
 
 
-async def save_sent(tx: Tx, after: Proposal) -> None:
-    """Write Draft → Sent."""
-    _require(await tx.value(SAVE_SENT, after.org_id, after.id, after.version, after.sent_at))
+async def save_sent(tx: Tx, after: Proposal, named: UUID | None) -> Proposal:
+    """Write Draft → Sent; returns it with the client to whom it belongs now, `named` or whom the copy names, if any."""
+    row = await tx.row(_Bound, SAVE_SENT, after.org_id, after.id, after.version, after.sent_at, named)
+    _require(row is not None)
+    return replace(after, client_id=row.client_id if row else None)
 
 
 async def save_rejected(tx: Tx, after: Proposal) -> None:
@@ -217,7 +227,7 @@ async def delete(tx: Tx, after: Proposal) -> None:
 
 async def page(tx: Tx, org: UUID, filters: Filters, window: Window, *, at: datetime) -> Page[Proposal]:
     """One page without items, and how many there are in all."""
-    arguments = (org, filters.only_sent_to, filters.status, filters.client_email, at)
+    arguments = (org, filters.only_of, filters.status, filters.client_email, at)
     return await tx.page(Proposal, PAGES, choice(filters), window, *arguments)
 
 

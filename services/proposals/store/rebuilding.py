@@ -20,4 +20,10 @@ _CLIENT: Final = {
     "is_closed": "boolean",
     "is_deleted": "boolean",
 }
+BIND: Final = {
+    "clients": """
+select bind_proposals_to(org_id, array_agg(email_key)) from clients where id = any($1::uuid[]) group by org_id
+"""
+}
+"""What hangs on copies that were written or are about to be removed, by table: bound anew, by their ids."""
 MEND: Final = {"clients": replicas.mending("clients", {**_VERSIONED, **_CLIENT})}

@@ -21,10 +21,10 @@ from shared.messaging.outbox import Event
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing_matching($1, $2, $3, $4, email_key_of($5), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
+select begin_signing_of_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
 """
 COMPLETE = """
-select complete_signing_by_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+select complete_signing_of_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 """
 COMPENSATE = f"""
 update sagas set status = 'compensating', cause = $5, replies = {KNOWN_REPLIES}, marks = {KNOWN_MARKS},
@@ -66,7 +66,7 @@ async def begin(
     call: SignCall,
     *,
     ids: Ids,
-    only_sent_to: str | None,
+    only_of: UUID | None,
     traceparent: str,
     at: datetime,
 ) -> Plan | None:
@@ -79,7 +79,7 @@ async def begin(
         call.proposal,
         ids.saga,
         at,
-        only_sent_to,
+        only_of,
         signature.signer_name,
         signature.signature,
         signature.address,
@@ -113,6 +113,7 @@ async def complete(tx: Tx, run: Run[Plan], signed: Proposal, result: bytes, told
         told.type,
         told.body,
         told.traceparent,
+        signed.client_id,
     )
     if done:
         tx.said.append(told)
@@ -127,7 +128,10 @@ async def compensate(tx: Tx, run: Run[Plan], cause: str) -> bool:
 
 
 async def reject(tx: Tx, run: Run[Plan], at: datetime) -> str | None:
-    """T_u: saga compensating → rejected, its proposal Signing → Sent; the cause, or None when it was over already."""
+    """T_u: saga compensating → rejected, its proposal Signing → Sent; the cause, or None when it was over already.
+
+    A proposal without a client is bound as `send` does it (the trigger `bind_proposal`).
+    """
     replies, marks = msgspec.json.encode(run.progress.replies), msgspec.json.encode(run.marks)
     return await tx.value(REJECT, run.plan.proposal.org_id, run.id, replies, marks, at)
 
