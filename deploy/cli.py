@@ -20,6 +20,7 @@ _COMMANDS = {
     "prove": ("deploy.proof.command:app", "Break everything, and show that the promises hold."),
     "secrets": ("deploy.secret_files:make_secrets", "Make the secrets of an installation, a folder for each process."),
     "listeners": ("deploy.listening:keep_listeners", "Make the consumers of services that listen to events."),
+    "streams": ("deploy.streams:streams", "Make the broker's streams and consumers, and put them right."),
     "provision": ("deploy.provisioning_command:provision_services", "Make the databases and their roles."),
     "status": ("deploy.status.command:status", "Show how the whole system is."),
     "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),

@@ -1,6 +1,6 @@
 """The NATS server's configuration, rendered from the topology; every way of running NATS uses this one.
 
-One user per process, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
+One user per process and one for the stream keeper, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
 who may say and hear only what the topology gives it; one per listener, who may ask its own consumer; and one operator,
 by password, who may do everything.
 """
@@ -16,7 +16,7 @@ import msgspec
 import nkeys
 
 from shared.messaging.listeners import Listener, listener_permissions
-from shared.messaging.topology import PROCESSES, Permissions, permissions
+from shared.messaging.topology import USERS, Permissions, permissions
 
 OPERATOR = "serx"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
@@ -32,9 +32,11 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     store_dir: PurePath
     operator_password: str
     public_keys: Mapping[str, str]
-    """The public nkey of every process of the topology; the seed is with the process alone."""
+    """The public nkey of every user of the topology; the seed is with its process alone."""
     server_name: str = "serx"
     monitor_port: int | None = None
+    monitor_host: str = "127.0.0.1"
+    """The monitoring asks for no login."""
     max_payload_bytes: int = MAX_PAYLOAD_BYTES
     listeners: Mapping[Listener, str] = msgspec.field(default_factory=dict[Listener, str])
     """With the public nkey of each."""
@@ -50,8 +52,8 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 def render(server: NatsServer) -> str:
-    """The text of `nats.conf`. Raises KeyError when a process of the topology has no key."""
-    monitor = [f"http: {_text(f'{server.host}:{server.monitor_port}')}"] if server.monitor_port else []
+    """The text of `nats.conf`. Raises KeyError when a user of the topology has no key."""
+    monitor = [f"http: {_text(f'{server.monitor_host}:{server.monitor_port}')}"] if server.monitor_port else []
     return "\n".join(
         [
             f"server_name: {_text(server.server_name)}",
@@ -74,10 +76,10 @@ def render(server: NatsServer) -> str:
 def authorization(server: NatsServer) -> str:
     """The part of it that says who may do what, for a server whose other settings are somebody else's.
 
-    Raises KeyError when a process of the topology has no key.
+    Raises KeyError when a user of the topology has no key.
     """
     users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
-    users += [_user(name, server.public_keys[name], permissions(name)) for name in PROCESSES]
+    users += [_user(name, server.public_keys[name], permissions(name)) for name in USERS]
     users += [_user(each.user, key, listener_permissions(each)) for each, key in server.listeners.items()]
     return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
 
@@ -104,8 +106,8 @@ def _user(name: str, key: str, allowed: Permissions) -> str:
         [
             f"    # {name}",
             f"    {{nkey: {_text(key)}, permissions: {{",
-            f"      publish: {{allow: {_texts(allowed.publish)}}},",
-            f"      subscribe: {{allow: {_texts(allowed.subscribe)}}},",
+            f"      publish: {_only(allowed.publish)},",
+            f"      subscribe: {_only(allowed.subscribe)},",
             "    }}",
         ]
     )
@@ -114,6 +116,11 @@ def _user(name: str, key: str, allowed: Permissions) -> str:
 def _text(value: str) -> str:
     """A quoted string, by JSON's rules, which are NATS's too."""
     return json.dumps(value)
+
+
+def _only(subjects: Sequence[str]) -> str:
+    """These and no others. NATS takes an empty list of what is allowed for no limit at all."""
+    return f"{{allow: {_texts(subjects)}}}" if subjects else '{deny: ">"}'
 
 
 def _texts(values: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from deploy.nats_config import OPERATOR, NatsServer, authorization, new_seed, pu
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
 from shared.messaging.bus import login_in
 from shared.messaging.listeners import Listener, read_listener, spell
-from shared.messaging.topology import PROCESSES, SERVICES
+from shared.messaging.topology import SERVICES, USERS
 
 ADMINISTRATION = "administration"
 """For whoever provisions, migrates and operates; no process that serves has it."""
@@ -116,7 +116,7 @@ class _Files:
 
     def _ensure_broker(self, places: Places, listeners: Sequence[Listener]) -> None:
         operator = self.ensure(f"{ADMINISTRATION}/nats_url", f"nats://{OPERATOR}:{token_urlsafe(32)}@{places.nats}")
-        urls = {name: self.ensure(f"{name}/nats_url", f"nats://{new_seed()}@{places.nats}") for name in PROCESSES}
+        urls = {name: self.ensure(f"{name}/nats_url", f"nats://{new_seed()}@{places.nats}") for name in USERS}
         config = NatsServer(
             host="0.0.0.0",  # noqa: S104  # inside its container, where the network is closed
             port=4222,

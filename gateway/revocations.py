@@ -10,6 +10,7 @@ from gateway.credentials import Credentials
 from shared.contracts.identity import CredentialRevoked
 from shared.messaging.bus import Bus
 from shared.messaging.incoming import Incoming
+from shared.messaging.topology import organisation_in
 from shared.telemetry import log
 
 SUBJECT: Final = "evt.*.credential.revoked"
@@ -41,7 +42,10 @@ async def listen(bus: Bus, hearing: Hearing, credentials: Credentials) -> None:
 
     async def heard(message: Incoming) -> None:
         try:
-            credentials.forget(msgspec.json.decode(message.body, type=CredentialRevoked))
+            revoked = msgspec.json.decode(message.body, type=CredentialRevoked)
+            if str(revoked.org_id) != organisation_in(message.subject):
+                raise msgspec.ValidationError("it names another organisation than its subject")
+            credentials.forget(revoked)
         except msgspec.DecodeError as error:
             credentials.forget_all()
             _log.error("revocation cannot be read, all credentials forgotten", cause=str(error))

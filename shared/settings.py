@@ -78,9 +78,6 @@ class ServiceSettings(ProcessSettings, frozen=True, kw_only=True):
     nats_monitor_url: Annotated[
         str | None, Meta(description="NATS monitoring address, to check at start that it syncs each message.")
     ] = None
-    stream_replicas: Annotated[
-        int, Meta(ge=1, le=5, description="On how many NATS servers each stream is kept; at most as many as there are.")
-    ] = 1
     concurrent_messages: Annotated[int, Meta(ge=1, description="Messages handled at once.")] = 32
 
 

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 
 from deploy.local.folder import DataFolder, read, write_private
 from deploy.nats_config import new_seed
-from shared.messaging.topology import PROCESSES, SERVICES
+from shared.messaging.topology import SERVICES, USERS
 
 
 class Credentials:
@@ -31,9 +31,9 @@ class Credentials:
     def demo_admin(self) -> str:
         return self._values["demo.admin"]
 
-    def nats(self, process: str) -> str:
-        """The seed of the process's nkey."""
-        return self._values[f"nkey.{process}"]
+    def nats(self, user: str) -> str:
+        """The seed of the nkey of a process, or of the stream keeper."""
+        return self._values[f"nkey.{user}"]
 
     def owner(self, service: str) -> str:
         return self._values[f"database.{service}.owner"]
@@ -57,7 +57,7 @@ def ensure(folder: DataFolder) -> Credentials:
 
 def _names() -> list[str]:
     names = ["postgres.admin", "nats.operator", "identity.session", "demo.admin"]
-    names += [f"nkey.{process}" for process in PROCESSES]
+    names += [f"nkey.{user}" for user in USERS]
     for service in SERVICES:
         names += [f"database.{service}.owner", f"database.{service}", f"internal.{service}"]
     return names

@@ -12,7 +12,7 @@ from deploy.local.folder import DataFolder
 from deploy.local.ports import HOST, Ports
 from deploy.nats_config import OPERATOR
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
-from shared.messaging.topology import SERVICES
+from shared.messaging.topology import SERVICES, STREAM_KEEPER
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +32,11 @@ class Addresses:
     @property
     def nats_operator(self) -> str:
         return f"nats://{OPERATOR}:{self._credentials.nats_operator}@{HOST}:{self._ports['nats']}"
+
+    @property
+    def nats_streams(self) -> str:
+        """As the user that makes streams and puts them right."""
+        return f"nats://{self._credentials.nats(STREAM_KEEPER)}@{HOST}:{self._ports['nats']}"
 
     def http(self, process: str) -> str:
         return f"http://{HOST}:{self._ports[process]}"

@@ -12,7 +12,7 @@ from deploy.local.launcher import Launcher
 from deploy.local.ports import HOST, Ports
 from deploy.local.probes import nats_is_sick, nats_ready
 from deploy.nats_config import NatsServer, public_key, render
-from shared.messaging.topology import PROCESSES
+from shared.messaging.topology import USERS
 
 
 def recipe(
@@ -26,7 +26,7 @@ def recipe(
         monitor_port=ports["nats_monitor"],
         store_dir=folder.nats,
         operator_password=credentials.nats_operator,
-        public_keys={process: public_key(credentials.nats(process)) for process in PROCESSES},
+        public_keys={user: public_key(credentials.nats(user)) for user in USERS},
     )
     write_private_text(config, render(server))
     command = (str(binaries.nats_server), "-c", str(config))

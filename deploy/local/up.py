@@ -28,6 +28,7 @@ from deploy.local.screen import Screen
 from deploy.local.supervisor import Supervisor
 from deploy.provisioning import provision
 from shared.database.migrate import MigrationFailed, migrate
+from shared.messaging import stream_keeper
 from shared.messaging.topology import PROCESSES, SERVICES
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Installation:
         )
         self._launcher = Launcher(inherited(site.folder), Log(site.folder.log("standby")), folder=site.folder.root)
         self._background: set[asyncio.Task[None]] = set()
+        self._streams = asyncio.create_task(stream_keeper.keep(site.addresses.nats_streams, screen.say))
         self._demo: Demo | None = None
         self._published = False
         self._ready_file = Persistent(site.folder.ready, self._write_ready, screen.say)
@@ -97,9 +99,14 @@ class Installation:
                 ready.withdraw(self._site.folder)
             except OSError as error:
                 self._screen.say(f"{self._site.folder.ready} could not be removed ({error.strerror})")
-            await self._supervisor.stop()
-            await self._launcher.close()
+            await self._end()
             self._screen.say("Stopped.")
+
+    async def _end(self) -> None:
+        """Stop everything that was started."""
+        self._streams.cancel()
+        await self._supervisor.stop()
+        await self._launcher.close()
 
     async def _work(self, *, demo: bool) -> None:
         began = time.monotonic()

@@ -104,8 +104,7 @@ class Stack(Installation):
     async def stop(self) -> None:
         for relay in self._relays:
             await relay.close()
-        await self._supervisor.stop()
-        await self._launcher.close()
+        await self._end()
         for disk in (self.database_disk, self.broker_disk):
             disk.unmount()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from deploy.status.picture import Broker, Flows, Process, Store
-from shared.messaging.topology import TRAFFIC
+from deploy.status.picture import Broker, Flows, Process, Store, Stream
+from shared.messaging.topology import STREAMS, TRAFFIC
 
 OUTBOX_OLDEST_SECONDS = 30
 FLOW_OLDEST_SECONDS = 30
@@ -37,6 +37,7 @@ def of_broker(broker: Broker) -> Iterator[str]:
         return
     if not broker.syncs_always:
         yield "The broker acknowledges events before they are on its disk: set sync_interval to always."
+    yield from _differences(broker.streams)
     found = {(consumer.service, stream.name): consumer for stream in broker.streams for consumer in stream.consumers}
     for process, traffic in TRAFFIC.items():
         for stream in traffic.consumes:
@@ -45,6 +46,21 @@ def of_broker(broker: Broker) -> Iterator[str]:
                 yield f"{process} has no consumer on the stream {stream}."
             elif consumer.waiting > CONSUMER_WAITING:
                 yield f"{process} is behind: {consumer.waiting} messages of {stream} wait for it."
+
+
+def _differences(streams: Sequence[Stream]) -> Iterator[str]:
+    for stream in streams:
+        if stream.differs_in:
+            yield _different(f"The stream {stream.name}", stream.differs_in)
+        for consumer in stream.consumers:
+            if consumer.differs_in:
+                yield _different(f"The consumer of {consumer.service} on {stream.name}", consumer.differs_in)
+    for name in set(STREAMS) - {stream.name for stream in streams}:
+        yield f"There is no stream {name}: run `serx streams`."
+
+
+def _different(what: str, fields: tuple[str, ...]) -> str:
+    return f"{what} is not as it is to be ({', '.join(fields)}): run `serx streams`."
 
 
 def of_flows(flows: Flows) -> Iterator[str]:

@@ -14,7 +14,8 @@ from deploy.status import faults
 from deploy.status.picture import OPEN_STATES, Broker, Consumer, Flows, Picture, Process, Store, Stream
 from deploy.status.places import Places
 from deploy.status.samples import Samples
-from shared.messaging.topology import SERVICES, TRAFFIC
+from shared.messaging.stream_layout import consumer_differences, stream_differences
+from shared.messaging.topology import SERVICES, STREAMS, TRAFFIC
 
 PATIENCE_SECONDS = 3.0
 _HEALTH = "/health"
@@ -129,13 +130,14 @@ async def _broker(http: aiohttp.ClientSession, url: str | None) -> Broker | None
 
 def _stream(detail: dict[str, Any]) -> Stream:
     state, config = detail["state"], detail.get("config") or {}
-    ours = (each for each in detail.get("consumer_detail") or () if each["name"] in TRAFFIC)
+    ours = (each for each in detail.get("consumer_detail") or () if _is_ours(each["name"], detail["name"]))
     consumers = (
         Consumer(
             service=each["name"],
             waiting=each["num_pending"],
             under_way=each["num_ack_pending"],
             redelivered=each["num_redelivered"],
+            differs_in=consumer_differences(each.get("config") or {}, each["name"], detail["name"]),
         )
         for each in ours
     )
@@ -145,7 +147,12 @@ def _stream(detail: dict[str, Any]) -> Stream:
         bytes=state["bytes"],
         replicas=config.get("num_replicas", 1),
         consumers=tuple(sorted(consumers, key=lambda consumer: consumer.service)),
+        differs_in=stream_differences(config) if detail["name"] in STREAMS else (),
     )
+
+
+def _is_ours(consumer: str, stream: str) -> bool:
+    return consumer in TRAFFIC and stream in TRAFFIC[consumer].consumes
 
 
 async def _get(http: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:

@@ -50,6 +50,8 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     under_way: int
     redelivered: int
+    differs_in: tuple[str, ...] = ()
+    """Fields that are not as they are to be."""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     replicas: int
     consumers: tuple[Consumer, ...]
+    differs_in: tuple[str, ...] = ()
+    """Fields that are not as they are to be."""
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,6 @@ def _messenger(config: ConversationSettings, database: Database, bus: Bus) -> Me
         answers={},
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
-        stream_replicas=config.stream_replicas,
     )
 
 

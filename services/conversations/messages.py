@@ -34,4 +34,4 @@ HANDLERS: Handlers = {
     "client.changed.v1": Handler(ClientState, keep_sender),
     "user.changed.v1": Handler(UserState, keep_sender),
 }
-FILTERS = {topology.EVENTS: ("evt.*.project.*", "evt.*.client.*", "evt.*.user.*")}
+FILTERS = topology.TRAFFIC["conversations"].consumes

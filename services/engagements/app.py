@@ -54,7 +54,6 @@ def _messenger(config: EngagementSettings, database: Database, bus: Bus) -> Mess
         answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
-        stream_replicas=config.stream_replicas,
     )
 
 

@@ -34,10 +34,7 @@ HANDLERS: Handlers = {
     "client.changed.v1": Handler(ClientState, keep_client),
     "template.changed.v1": Handler(TemplateState, keep_template),
 }
-FILTERS = {
-    topology.COMMANDS: ("cmd.engagements.*",),
-    topology.EVENTS: ("evt.*.client.*", "evt.*.template.*"),
-}
+FILTERS = topology.TRAFFIC["engagements"].consumes
 
 
 def answers(database: Database) -> Mapping[str, Answer]:

@@ -11,12 +11,12 @@ from services.identity.domain.clients import client_of_address, ensure_client, t
 from services.identity.domain.users import tell_user
 from shared.contracts.identity import AddressQuestion, ClientQuestion, EnsureClient, UserQuestion
 from shared.database import Database, Tx
+from shared.messaging import topology
 from shared.messaging.consumer import Delivery, Handler
 from shared.messaging.messenger import Answer
 from shared.messaging.questions import answering
-from shared.messaging.topology import COMMANDS
 
-FILTERS: Final = {COMMANDS: ("cmd.identity.*",)}
+FILTERS: Final = topology.TRAFFIC["identity"].consumes
 
 
 async def _ensure_client(tx: Tx, wanted: EnsureClient, _: Delivery) -> bytes:

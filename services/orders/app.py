@@ -54,7 +54,6 @@ def _messenger(config: OrderSettings, database: Database, bus: Bus) -> Messenger
         answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
-        stream_replicas=config.stream_replicas,
     )
 
 

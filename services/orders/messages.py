@@ -38,10 +38,7 @@ HANDLERS: Handlers = {
     "engagement.changed.v1": ENGAGEMENT,
     "engagement.cancelled.v1": ENGAGEMENT,
 }
-FILTERS = {
-    topology.COMMANDS: ("cmd.orders.*",),
-    topology.EVENTS: ("evt.*.client.*", "evt.*.user.*", "evt.*.template.*", "evt.*.engagement.*"),
-}
+FILTERS = topology.TRAFFIC["orders"].consumes
 
 
 def answers(database: Database) -> Mapping[str, Answer]:

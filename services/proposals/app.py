@@ -63,7 +63,6 @@ def _messenger(config: ProposalSettings, database: Database, bus: Bus) -> Messen
         answers=answers(database),
         at_once=config.concurrent_messages,
         monitor_url=config.nats_monitor_url,
-        stream_replicas=config.stream_replicas,
     )
 
 

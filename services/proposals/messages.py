@@ -20,7 +20,7 @@ async def keep_client(tx: Tx, client: ClientState, _: Delivery) -> None:
 
 
 HANDLERS: Handlers = {"client.changed.v1": Handler(ClientState, keep_client)}
-FILTERS = {topology.EVENTS: ("evt.*.client.*",)}
+FILTERS = topology.TRAFFIC["proposals"].consumes
 
 
 def answers(database: Database) -> Mapping[str, Answer]:

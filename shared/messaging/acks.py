@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from secrets import token_hex
 
 import msgspec
 from nats.aio.msg import Msg
@@ -21,10 +22,13 @@ class _PubAck(msgspec.Struct, frozen=True):
 
 
 class Acks:
-    """Hands out reply subjects below `prefix`, and knows which of them have been answered with a PubAck."""
+    """Hands out reply subjects below `prefix`, and knows which of them have been answered with a PubAck.
+
+    Nobody can guess one: they lie below a random token.
+    """
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self._prefix = f"{prefix}.{token_hex(16)}"
         self._numbers = count()
         self._expected: dict[str, asyncio.Future[bool]] = {}
 

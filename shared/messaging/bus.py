@@ -16,8 +16,9 @@ from nats.js import JetStreamContext
 
 from shared import telemetry
 from shared.messaging.acks import Acks
+from shared.messaging.answers import Answers, NobodyAnswers
 from shared.messaging.incoming import Incoming
-from shared.messaging.topology import inbox_prefix
+from shared.messaging.topology import acks_prefix, answers_prefix, inbox_prefix
 from shared.telemetry import log
 
 RECONNECT_WAIT_SECONDS = 0.05
@@ -80,7 +81,8 @@ class Bus:
         self._process = process
         self._servers, self._seed = login_in(url)
         self._client = Client()
-        self._acks = Acks(f"{inbox_prefix(process)}.acks")
+        self._acks = Acks(acks_prefix(process))
+        self._answers = Answers(answers_prefix(process))
         self._hearers: list[tuple[str, str, Hearer]] = []
         self._subscriptions: list[Subscription] = []
         self._on_connect: list[Callback] = []
@@ -161,11 +163,15 @@ class Bus:
 
     async def ask(self, subject: str, body: bytes, *, timeout_seconds: float = 2.0) -> bytes:
         """Ask a question and wait for the answer. Raises BrokerAway when nobody answers in time."""
+        reply, answer = self._answers.expect()
         try:
-            asked = self._client.request(subject, body, timeout=timeout_seconds, headers=telemetry.passed_on())
-            return (await asked).data
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+            await self.say(subject, body, telemetry.passed_on(), reply=reply)
+            async with asyncio.timeout(timeout_seconds):
+                return await answer
+        except (NobodyAnswers, TimeoutError) as error:
             raise BrokerAway(repr(error)) from error
+        finally:
+            self._answers.forget(reply)
 
     async def _stay_connected(self) -> None:
         while True:
@@ -179,6 +185,7 @@ class Bus:
                 continue
             self._subscriptions.clear()
             await self._client.subscribe(self._acks.subject, cb=self._acks.hear)
+            await self._client.subscribe(self._answers.subject, cb=self._answers.hear)
             for subject, queue, hearer in self._hearers:
                 await self._subscribe(subject, queue, hearer)
             await self._connected()
@@ -237,6 +244,7 @@ class Bus:
     async def _on_disconnect(self) -> None:
         _log.warning("broker disconnected")
         self._acks.give_up()
+        self._answers.give_up()
         for callback in self._on_disconnection:
             await callback()
 

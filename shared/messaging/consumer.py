@@ -20,6 +20,7 @@ from shared.contracts.reply import Reply
 from shared.database import Database, DatabaseAway, DatabaseBusy, Tx
 from shared.failpoints import failpoint, without
 from shared.ids import new_id
+from shared.messaging import topology
 from shared.messaging.bus import Bus
 from shared.messaging.envelope import REPLY_TO, Envelope, Undecodable, read_envelope, told_key
 from shared.messaging.gathering import Gathering, KeepAll
@@ -77,6 +78,7 @@ class Consumer:
     """
 
     def __init__(self, process: str, database: Database, bus: Bus, handlers: Handlers, *, at_once: int) -> None:
+        self._process = process
         self._before_commit = f"{process}.before_commit"
         self._after_commit = f"{process}.after_commit"
         self._after_reply = f"{process}.after_reply"
@@ -103,7 +105,9 @@ class Consumer:
 
     async def hear_directly(self, message: Incoming) -> None:
         """The same for what no stream keeps; dropped when there is too much of it: whoever sent it sends it again."""
-        if self._under_way < MOST_AT_HAND:
+        if message.is_kept:
+            _log.error("a direct message that asks to be acknowledged to a stream is dropped", subject=message.subject)
+        elif self._under_way < MOST_AT_HAND:
             await self.hear(message)
         else:
             _log.info("too much at hand, message dropped", subject=message.subject)
@@ -132,7 +136,7 @@ class Consumer:
             if without("ack_after_commit"):
                 await message.ack()
             envelope = read_envelope(message.headers)
-            handler, body = self._decode(envelope, message.body)
+            handler, body = self._decode(envelope, message)
             reply = await self._run(handler, body, envelope)
         except (DatabaseAway, DatabaseBusy) as error:
             return await self._put_off(message, error)
@@ -146,11 +150,16 @@ class Consumer:
         await self._settle(message, envelope, reply)
         return "done"
 
-    def _decode(self, envelope: Envelope, body: bytes) -> tuple[Handler, OfOrganisation]:
+    def _decode(self, envelope: Envelope, message: Incoming) -> tuple[Handler, OfOrganisation]:
         handler = self._handlers.get(envelope.type)
         if handler is None:
             raise Undecodable(f"the type {envelope.type} is not known here")
-        return handler, msgspec.json.decode(body, type=handler.shape)
+        if not topology.carries(message.subject, envelope.type):
+            raise Undecodable(f"a message of the type {envelope.type} does not belong on {message.subject}")
+        fact: OfOrganisation = msgspec.json.decode(message.body, type=handler.shape)
+        if (org := topology.organisation_in(message.subject)) not in (None, str(fact.org_id)):
+            raise Undecodable(f"it was published for the organisation {org}, and is of {fact.org_id}")
+        return handler, fact
 
     async def _run(self, handler: Handler, body: OfOrganisation, envelope: Envelope) -> bytes | None:
         if handler.keep_all is not None and await self._is_kept(handler.keep_all, body):
@@ -188,10 +197,19 @@ class Consumer:
         return True
 
     async def _settle(self, message: Incoming, envelope: Envelope, reply: bytes | None) -> None:
-        if reply is not None and envelope.reply_to:
-            await self._bus.say(envelope.reply_to, reply)
+        if reply is not None:
+            await self._reply(envelope.reply_to, reply)
         failpoint(self._after_reply)
         await message.ack()
+
+    async def _reply(self, to: str | None, reply: bytes) -> None:
+        """Reply where the message asks for it. What is no place for this service's replies is somebody's trick."""
+        if not to:
+            return
+        if topology.is_reply_of(self._process, to):
+            await self._bus.say(to, reply)
+        else:
+            _log.error("a reply is wanted where none of this service belongs", subject=to)
 
     def _failed_often(self, message: Incoming) -> bool:
         """Count one more failure of no known kind; what is put off because the database is away does not count."""
@@ -216,7 +234,6 @@ class Consumer:
         except (DatabaseAway, DatabaseBusy) as away:
             return await self._put_off(message, away)
         _log.error("message parked", subject=message.subject, key=key, cause=cause)
-        if reply_to := message.headers.get(REPLY_TO):
-            await self._bus.say(reply_to, msgspec.json.encode(Reply(outcome="parked", cause=cause)))
+        await self._reply(message.headers.get(REPLY_TO), msgspec.json.encode(Reply(outcome="parked", cause=cause)))
         await message.term()
         return "parked"

@@ -14,7 +14,7 @@ from shared.contracts.reply import Reply
 from shared.failpoints import without
 from shared.messaging.bus import Message
 from shared.messaging.journal import Mark, Run
-from shared.messaging.saga import Flow, Progress, SagaStatus, heard
+from shared.messaging.saga import CANCEL_SUFFIX, Flow, Progress, SagaStatus, heard
 
 if TYPE_CHECKING:
     from shared.tracing import Span
@@ -47,6 +47,11 @@ class Drive(Generic[P]):
             if (span := self._spans.pop(step, None)) is not None:
                 span.end(reply.cause)
         self.news.set()
+
+    def service_of(self, step: str) -> str | None:
+        """The service that does a step, or undoes it (`order.cancel`); None for a step that the flow does not have."""
+        name = step.removesuffix(CANCEL_SUFFIX)
+        return next((each.service for each in self.flow.steps if each.name == name), None)
 
     def mark_sent(self, step: str, at: datetime) -> None:
         mark = self.run.marks.get(step) or Mark(attempts=0, started_at=at)

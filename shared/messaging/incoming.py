@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from nats.aio.msg import Msg
 
+from shared.messaging.topology import is_for_answers
+
 _NOBODY = "503"
 
 
@@ -47,8 +49,9 @@ class Incoming:
         return self._message.metadata.num_delivered if self.is_kept else self._times
 
     async def answer(self, body: bytes) -> None:
-        """Answer a question."""
-        await self._message.respond(body)
+        """Answer a question; nothing is published where a question names another place than an inbox of answers."""
+        if is_for_answers(self._message.reply):
+            await self._message.respond(body)
 
     async def ack(self) -> None:
         """Handled: a stream that keeps it forgets it."""

@@ -20,7 +20,7 @@ from shared.messaging.consumer import Consumer, Handlers
 from shared.messaging.durability import warn_if_lazy
 from shared.messaging.incoming import Incoming
 from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
-from shared.messaging.streams import StreamKeeper
+from shared.messaging.streams import StreamWatch
 from shared.telemetry import log
 
 PRUNE_EVERY_SECONDS = 600
@@ -57,7 +57,6 @@ class Messenger:
         answers: Mapping[str, Answer],
         at_once: int,
         monitor_url: str | None = None,
-        stream_replicas: int = 1,
     ) -> None:
         self._process = process
         self._database = database
@@ -67,11 +66,11 @@ class Messenger:
         self._answers = answers
         self._outbox = Outbox(process, database, bus)
         self._consumer = Consumer(process, database, bus, handlers, at_once=at_once)
-        self._keeper = StreamKeeper(process, bus, filters, self._outbox.stream_created, replicas=stream_replicas)
+        self._streams = StreamWatch(process, bus, self._outbox.stream_created)
 
     async def is_there(self) -> bool:
         """Whether the broker is connected and everything that this service needs on it exists."""
-        return self._bus.is_connected and self._keeper.all_there
+        return self._bus.is_connected and self._streams.all_there
 
     async def gauges(self) -> Sequence[Metric]:
         """How far behind this service's messaging is, for `/metrics`."""
@@ -81,6 +80,7 @@ class Messenger:
                 "Since when no sweep of the outbox has gone through.",
                 self._outbox.sweep_age,
             ),
+            *self._streams.gauges(),
             *await gauges.left_over(self._database),
             *await gauges.consumer_lag(self._bus, self._process, self._filters),
         ]
@@ -91,7 +91,7 @@ class Messenger:
         await self._listen()
         await self._bus.open()
         await warn_if_lazy(self._monitor_url)
-        loops = [self._keeper.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune()]
+        loops = [self._streams.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune()]
         loops += [keep_folded(self._database), *more]
         tasks = [asyncio.create_task(loop) for loop in loops]
         for task in tasks:

@@ -67,7 +67,7 @@ class Orchestrator(Generic[P]):
 
     async def listen(self) -> None:
         """Hear replies, and that other replicas have finished something; to be called before the bus is opened."""
-        await self._bus.hear(f"rep.{self._replica}.>", self._hear_reply)
+        await self._bus.hear(f"rep.*.{self._replica}.>", self._hear_reply)
         await self._bus.hear("saga.done.*", self._hear_done)
         self._bus.on_reconnect(self._reconnected)
 
@@ -172,7 +172,7 @@ class Orchestrator(Generic[P]):
             name = step
         chosen = next(each for each in drive.flow.steps if each.name == step)
         command = _command(chosen, drive, is_cancel=is_cancel)
-        envelope = self._envelope(drive, name, f"{chosen.service}.{command.name}")
+        envelope = self._envelope(drive, name, chosen.service, command.name)
         # The attempt is in the message id: the stream would swallow a re-send under the same one.
         attempt = f"{drive.run.attempt}-{drive.resends}-{self._replica}"
         if without("attempt_in_message_id"):
@@ -199,7 +199,8 @@ class Orchestrator(Generic[P]):
         """A first command need not wait in a stream for somebody who is there: that is half as long a way."""
         await self._bus.say(subject, kept.body, kept.headers, reply=envelope.reply_to)
 
-    def _envelope(self, drive: Drive[P], name: str, command: str) -> Envelope:
+    def _envelope(self, drive: Drive[P], name: str, service: str, does: str) -> Envelope:
+        command = f"{service}.{does}"
         return Envelope(
             id=f"{drive.run.id}.{name}",
             type=f"{command}.v1",
@@ -207,7 +208,7 @@ class Orchestrator(Generic[P]):
             time=spell_time(clock.now()),
             traceparent=drive.traceparent_of(name, command),
             key=f"{drive.run.id}.{name}",
-            reply_to=topology.reply_subject(self._replica, drive.run.id, name),
+            reply_to=topology.reply_subject(service, self._replica, drive.run.id, name),
             request_id=telemetry.request_id.get(),
         )
 
@@ -239,9 +240,12 @@ class Orchestrator(Generic[P]):
             _log.info("nobody told that a run is done; they will look", saga=str(saga), cause=str(error))
 
     async def _hear_reply(self, message: Incoming) -> None:
-        saga, _, step = message.subject.split(".", 2)[2].partition(".")
+        _, service, _, saga, step = message.subject.split(".", 4)
         drive = self._drives.get(UUID(saga))
         if drive is None:
+            return
+        if service != drive.service_of(step):
+            _log.error("a reply to a step of another service is not believed", step=step, service=service)
             return
         if message.is_unheard:
             await self._let_wait(drive, step)

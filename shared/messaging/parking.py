@@ -21,6 +21,7 @@ PARK = """
 insert into parked_messages (key, subject, headers, body, error, deliveries) values ($1, $2, $3, $4, $5, $6)
 on conflict (key) do update
 set error = excluded.error, deliveries = parked_messages.deliveries + excluded.deliveries, body = excluded.body
+where parked_messages.subject = excluded.subject
 """
 LIST = """
 select key, subject, headers, body, error, deliveries, parked_at from parked_messages
@@ -74,7 +75,10 @@ async def park(tx: Tx, key: str, message: Incoming, error: str) -> None:
     """Keep the message under its key; parked again, it counts on. Delivered again, it comes by its stream."""
     subject = kept_subject(message.subject)
     headers = {name: _storable(value) for name, value in message.headers.items()}
-    await tx.run(PARK, key, subject, headers, message.body, _storable(error), message.deliveries)
+    what = (subject, headers, message.body, _storable(error), message.deliveries)
+    if not await tx.run(PARK, key, *what):
+        # The key is that of a message on another subject: whoever sent this one does not get to replace that.
+        await tx.run(PARK, f"taken.{new_id()}", *what)
 
 
 async def parked(tx: Tx, *, before: datetime | None, limit: int) -> list[Parked]:

@@ -1,94 +1,54 @@
-"""Keeps this process's streams and its own durable consumers there: at start, on reconnect, and from time to time.
+"""Looks at this process's streams and its own durable consumers: at start, on reconnect, and from time to time.
 
-The broker is disposable. After its store was lost the client only says "reconnected", and a consumer that is gone stays
-silent without an error; so each process looks after what it needs, and makes it again when it is not there.
+A service may look and nothing else; the stream keeper (`serx streams`) makes them and puts them right. The broker is
+disposable: after its store was lost the client only says "reconnected", and a consumer that is gone stays silent
+without an error. So each process looks for what it needs, and is not ready while that is not there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
-import nats.errors
-import nats.js.errors
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DiscardPolicy,
-    PersistMode,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
+from prometheus_client.metrics_core import Metric
 
+from shared import metrics
 from shared.database import DatabaseAway, DatabaseBusy
 from shared.messaging import topology
-from shared.messaging.bus import Bus
+from shared.messaging.bus import BrokerAway, Bus
+from shared.messaging.stream_api import ApiRefused, StreamApi
+from shared.messaging.stream_layout import consumer_differences, stream_differences
 from shared.telemetry import log
 
-MISSING_WAIT_SECONDS: Final = 1.0
+MISSING_WAIT_SECONDS: Final = 0.25
 CHECK_SECONDS: Final = 5.0
-MAX_ACK_PENDING: Final = 1000
 
 _log = log(__name__)
 
 StreamCreated = Callable[[str, str], Awaitable[None]]
+"""Takes a stream's name and when it was created."""
 
 
-def stream_config(name: str, *, replicas: int = 1) -> StreamConfig:
-    """The settings of one of our streams. Raises KeyError for another name."""
-    configs = {
-        topology.COMMANDS: StreamConfig(
-            name=topology.COMMANDS,
-            subjects=["cmd.>"],
-            retention=RetentionPolicy.WORK_QUEUE,
-            storage=StorageType.FILE,
-            discard=DiscardPolicy.NEW,
-            max_age=topology.COMMANDS_MAX_AGE_SECONDS,
-            duplicate_window=topology.DEDUPLICATION_WINDOW_SECONDS,
-            num_replicas=replicas,
-            # Loss is covered by the saga rows, so a command need not wait for the disk. NATS has this for a single
-            # server only; where there are more, their agreement takes its place.
-            persist_mode=PersistMode.ASYNC if replicas == 1 else None,
-        ),
-        topology.EVENTS: StreamConfig(
-            name=topology.EVENTS,
-            subjects=["evt.>"],
-            retention=RetentionPolicy.LIMITS,
-            storage=StorageType.FILE,
-            max_age=topology.EVENTS_MAX_AGE_SECONDS,
-            duplicate_window=topology.DEDUPLICATION_WINDOW_SECONDS,
-            num_replicas=replicas,
-        ),
-    }
-    return configs[name]
+class StreamWatch:
+    """Looks at the streams of one process and at its consumers; `created` is called at each look with EVENTS' age."""
 
-
-class StreamKeeper:
-    """Ensures the streams of one process and its consumers on them; `filters` names the subjects it consumes."""
-
-    def __init__(
-        self,
-        process: str,
-        bus: Bus,
-        filters: Mapping[str, tuple[str, ...]],
-        told: StreamCreated,
-        *,
-        replicas: int = 1,
-    ) -> None:
+    def __init__(self, process: str, bus: Bus, created: StreamCreated) -> None:
+        self._traffic = topology.TRAFFIC[process]
         self._process = process
         self._bus = bus
-        self._filters = filters
-        self._told = told
-        self._replicas = replicas
+        self._api = StreamApi(bus.ask)
+        self._created = created
         self._look_now = asyncio.Event()
         self.all_there = False
+        self.differences: Mapping[str, tuple[str, ...]] = {}
+        """The fields that are not as they are to be, by stream (`EVENTS`) and consumer (`EVENTS.orders`)."""
         bus.on_reconnect(self._reconnected)
 
     async def run(self) -> None:
-        """Look, make what is missing, wait; for ever."""
+        """Look, wait; for ever."""
         while True:
             self._look_now.clear()
             self.all_there = await self._look()
@@ -98,6 +58,11 @@ class StreamKeeper:
             except TimeoutError:
                 continue
 
+    def gauges(self) -> Sequence[Metric]:
+        """Whether what the last look found is as it is to be, for `/metrics`."""
+        found = [(name, float(bool(fields))) for name, fields in self.differences.items()]
+        return [metrics.gauges("serx_stream_differs", "Whether it is not as it is to be.", "name", found)]
+
     async def _reconnected(self) -> None:
         self.all_there = False
         self._look_now.set()
@@ -106,50 +71,39 @@ class StreamKeeper:
         if not self._bus.is_connected:
             return False
         try:
-            for name in topology.TRAFFIC[self._process].keeps:
-                created = await self._ensure_stream(name)
-                if name == topology.EVENTS:
-                    await self._told(name, created)
-            for stream, filters in self._filters.items():
-                await self._bus.streams.add_consumer(stream, self._consumer(stream, filters))
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            _log.warning("streams are not there yet", cause=repr(error))
+            self._note(await self._found())
+        except (BrokerAway, ApiRefused) as error:
+            _log.warning("streams are not there yet", cause=str(error))
             return False
         except (DatabaseAway, DatabaseBusy) as error:
             _log.warning("streams cannot be compared with what was seen before", cause=repr(error))
             return False
         return True
 
-    async def _ensure_stream(self, name: str) -> str:
-        """Make the stream if it is not there, on as many servers as is told; returns when it was created, as the server
-        spells it."""
-        wanted = stream_config(name, replicas=self._replicas)
-        try:
-            info = await self._bus.streams.stream_info(name)
-            if info.config.num_replicas != self._replicas:
-                await self._replicate(wanted)
-        except nats.js.errors.NotFoundError:
-            info = await self._bus.streams.add_stream(wanted)
-            _log.info("stream made", stream=name)
-        return msgspec.to_builtins(info.created)
+    async def _found(self) -> dict[str, tuple[str, ...]]:
+        """The differences of all that this process needs. Raises ApiRefused for what is not there."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self._traffic.watches:
+            stream = await self._api.stream(name)
+            found[name] = stream_differences(stream.config)
+            if name == topology.EVENTS:
+                await self._created(name, _spelled(stream.created))
+        for name in self._traffic.consumes:
+            consumer = await self._api.consumer(name, self._process)
+            found[f"{name}.{self._process}"] = consumer_differences(consumer.config, self._process, name)
+        return found
 
-    async def _replicate(self, wanted: StreamConfig) -> None:
-        try:
-            await self._bus.streams.update_stream(wanted)
-        except nats.js.errors.APIError as error:
-            # A command stream cannot change how it persists. It may be deleted: it is made again, as it should be.
-            _log.error("stream cannot be replicated as it is", stream=wanted.name, cause=str(error))
-        else:
-            _log.info("stream replicated", stream=wanted.name, replicas=self._replicas)
+    def _note(self, found: Mapping[str, tuple[str, ...]]) -> None:
+        """Log what has changed since the last look, once."""
+        for name, fields in found.items():
+            earlier = self.differences.get(name, ())
+            if fields and fields != earlier:
+                _log.error("not as it is to be; `serx streams` puts it right", name=name, fields=fields)
+            elif earlier and not fields:
+                _log.info("as it is to be again", name=name)
+        self.differences = found
 
-    def _consumer(self, stream: str, filters: tuple[str, ...]) -> ConsumerConfig:
-        return ConsumerConfig(
-            durable_name=self._process,
-            deliver_subject=topology.deliver_subject(self._process, stream),
-            deliver_group=self._process,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=topology.ACK_WAIT_SECONDS,
-            max_deliver=-1,
-            max_ack_pending=MAX_ACK_PENDING,
-            filter_subjects=list(filters),
-        )
+
+def _spelled(created: datetime) -> str:
+    """As earlier releases have written it down: in microseconds, the rest cut off."""
+    return msgspec.to_builtins(created)

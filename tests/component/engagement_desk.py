@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from shared.contracts.identity import ClientState
 from shared.contracts.proposals import ProposalState, TemplateState
 from shared.ids import new_id
-from shared.messaging.topology import inbox_prefix, question_subject
+from shared.messaging.topology import answers_prefix, question_subject
 from shared.web.actor import Actor
 from tests.support.commands import arrived, client_state
 from tests.support.servers import Broker
@@ -114,7 +114,7 @@ class Owners:
 async def owning(broker: Broker):
     """Owners on the broker, until the block is left."""
     # The service may answer only into the inboxes of its neighbours.
-    connection = await nats.connect(broker.operator, inbox_prefix=inbox_prefix("identity"))
+    connection = await nats.connect(broker.operator, inbox_prefix=answers_prefix("identity"))
     owners = Owners(connection)
     await owners.come()
     try:

@@ -292,7 +292,7 @@ async def test_who_asks_what_a_service_is_is_told_also_of_a_deleted_one(
     service: Service, shared_broker: Broker, staff: Actor
 ):
     template = await written(service, staff, price="10.00")
-    connection = await nats.connect(shared_broker.operator, inbox_prefix=topology.inbox_prefix("orders").encode())
+    connection = await nats.connect(shared_broker.operator, inbox_prefix=topology.answers_prefix("orders").encode())
 
     async def asked(org: Any, template_id: Any) -> TemplateState | None:
         question = msgspec.json.encode(TemplateQuestion(org_id=org, id=template_id))
@@ -316,7 +316,9 @@ async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
 ):
     made = await service.call(staff, "POST", "/api/proposals", json=proposal_body())
     proposal = made.json()["id"]
-    connection = await nats.connect(shared_broker.operator, inbox_prefix=topology.inbox_prefix("engagements").encode())
+    connection = await nats.connect(
+        shared_broker.operator, inbox_prefix=topology.answers_prefix("engagements").encode()
+    )
 
     async def asked(org: Any, id: Any) -> ProposalState | None:
         question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id))

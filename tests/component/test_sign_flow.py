@@ -11,6 +11,7 @@ import msgspec
 import nats
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from shared.contracts.identity import ClientState
 from shared.contracts.reply import Reply
@@ -134,6 +135,35 @@ async def test_a_client_signs_their_own_proposal_and_no_other(service: Service, 
     assert (await sign(service, owner, proposal)).status_code == 200
 
 
+async def test_a_reply_of_a_service_that_the_step_is_not_of_is_not_believed(
+    service: Service, neighbours: Neighbours, shared_broker: Broker
+):
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    await sign(service, staff, proposal, prefer="wait=0")
+    await neighbours.hears("orders.place")
+    (_, command, headers) = next(each for each in neighbours.heard if each[0] == "orders.place")
+    forged = replace(places(command), outcome="refused", cause="Forged.")
+    place = headers["serx-reply-to"]
+    assert place.startswith("rep.orders.")
+    forger = await shared_broker.connection("engagements")
+    await forger.publish(place.replace("rep.orders.", "rep.engagements."), msgspec.json.encode(forged))
+    await forger.flush()
+    await neighbours.answer(headers, places(command))
+    answer = await until_signed(service, staff, proposal)
+    assert (answer["status"], "Forged" in str(answer)) == ("completed", False)
+    await forger.close()
+
+
+async def until_signed(service: Service, staff: Actor, proposal: str) -> dict[str, Any]:
+    async def report() -> dict[str, Any] | None:
+        found = (await service.call(staff, "GET", f"/api/proposals/{proposal}/sign")).json()
+        return found if found["status"] in ("completed", "rejected") else None
+
+    return await until(report)
+
+
 async def test_wait_0_returns_at_once_and_the_report_tells_the_rest(service: Service, neighbours: Neighbours):
     staff = actors.admin()
     neighbours.answers["orders.place"] = is_silent
@@ -143,6 +173,7 @@ async def test_wait_0_returns_at_once_and_the_report_tells_the_rest(service: Ser
     assert accepted.headers["location"] == f"/api/proposals/{proposal}/sign"
     assert accepted.json()["status"] == "running"
     assert (await service.call(staff, "GET", f"/api/proposals/{proposal}")).json()["status"] == "Signing"
+    await neighbours.hears("orders.place")  # what it does not answer
     neighbours.answers["orders.place"] = places
 
     async def is_completed() -> bool:

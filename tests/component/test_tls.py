@@ -19,7 +19,7 @@ from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.upstream import Upstream
 from shared.messaging.bus import Bus
-from shared.messaging.topology import PROCESSES
+from shared.messaging.topology import USERS
 from tests.support.containers import free_port
 from tests.support.servers import until
 
@@ -43,7 +43,7 @@ def signed_by_itself(folder: Path) -> Certificate:
 async def test_a_process_reaches_its_broker_by_tls_and_only_one_whose_certificate_it_trusts(
     certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    seeds, port = {process: new_seed() for process in PROCESSES}, free_port()
+    seeds, port = {process: new_seed() for process in USERS}, free_port()
     server = NatsServer(
         host=HOST,
         port=port,

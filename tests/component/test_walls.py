@@ -13,10 +13,19 @@ import pytest
 
 from deploy.provisioning import login_dsn, provision, service_role
 from shared.ids import new_id
-from shared.messaging.topology import COMMANDS, EVENTS, PROCESSES, SERVICES, permissions
+from shared.messaging.topology import COMMANDS, EVENTS, PROCESSES, SERVICES, USERS, acks_prefix, permissions
 from tests.support.databases import PASSWORD, Databases
 from tests.support.servers import Broker, until
 from tests.unit.test_shared_topology import may
+
+STREAM_CALLS = (
+    *("CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"),
+    *("LEADER.STEPDOWN", "PEER.REMOVE"),
+)
+CONSUMER_CALLS = (
+    *("CREATE", "DURABLE.CREATE", "DELETE", "MSG.NEXT", "PAUSE", "UNPIN", "RESET", "NAMES", "LIST"),
+    "LEADER.STEPDOWN",
+)
 
 
 def spelled(subject: str) -> str:
@@ -26,12 +35,15 @@ def spelled(subject: str) -> str:
 
 def every_subject() -> tuple[set[str], set[str]]:
     """All that anybody says or hears by the topology, and what the broker itself would do for its operator."""
-    said = {spelled(each) for process in PROCESSES for each in permissions(process).publish}
-    heard = {each for process in PROCESSES for each in permissions(process).subscribe}
+    said = {spelled(each) for user in USERS for each in permissions(user).publish}
+    heard = {each for user in USERS for each in permissions(user).subscribe}
     for stream in (COMMANDS, EVENTS):
-        said |= {f"$JS.API.STREAM.{verb}.{stream}" for verb in ("DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET")}
-        said |= {f"$JS.API.CONSUMER.DELETE.{stream}.{process}" for process in PROCESSES}
-        said |= {f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{process}" for process in PROCESSES}
+        said |= {f"$JS.API.STREAM.{call}.{stream}" for call in STREAM_CALLS}
+        said |= {f"$JS.API.CONSUMER.{call}.{stream}.{process}" for process in PROCESSES for call in CONSUMER_CALLS}
+        said |= {f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.CONSUMER.CREATE.{stream}.orders.evt.>"}
+        said |= {f"$JS.ACK.{stream}.{process}.1.1.1.1.1" for process in PROCESSES}
+    said |= {f"{acks_prefix(process)}.{new_id().hex}.0" for process in PROCESSES}
+    said |= {"$JS.API.INFO", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE", "$JS.API.ACCOUNT.PURGE.$G"}
     said |= {"$SYS.REQ.SERVER.PING", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.MINE"}
     heard |= {">", "cmd.>", "evt.>", "ask.>", "rep.>", "deliver.>", "_INBOX.>", "$JS.>", "$SYS.>"}
     heard |= {f"cmd.{service}.*" for service in SERVICES}

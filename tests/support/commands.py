@@ -54,7 +54,7 @@ class Orchestrator:
             source="proposals",
             time=spell_time(clock.now()),
             key=key,
-            reply_to=f"rep.{REPLICA}.{key}",
+            reply_to=f"rep.{service}.{REPLICA}.{key}",
         ).headers(str(new_id()))
         told = envelope | {name.replace("_", "-"): value for name, value in headers.items()}
         told = {name: value for name, value in told.items() if value}
@@ -114,7 +114,7 @@ class Orchestrator:
 
     async def hear_reply(self, message: Msg) -> None:
         async with self._news:
-            self._replies[message.subject.removeprefix(f"rep.{REPLICA}.")].append(message.data)
+            self._replies[message.subject.split(".", 3)[3]].append(message.data)
             self._news.notify_all()
 
     async def hear_event(self, message: Msg) -> None:
@@ -129,7 +129,7 @@ async def orchestrating(broker: Broker):
     connection = await broker.connection("proposals")
     listener = await nats.connect(broker.operator)
     orchestrator = Orchestrator(connection, listener)
-    await listener.subscribe(f"rep.{REPLICA}.>", cb=orchestrator.hear_reply)
+    await listener.subscribe(f"rep.*.{REPLICA}.>", cb=orchestrator.hear_reply)
     await listener.subscribe("evt.>", cb=orchestrator.hear_event)
     await arrived(listener)
     try:

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,9 +27,10 @@ from deploy.local.log import Log
 from deploy.local.ports import HOST, reserved
 from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
+from shared.messaging import stream_keeper
 from shared.messaging.bus import login_in
 from shared.messaging.listeners import Listener
-from shared.messaging.topology import PROCESSES, inbox_prefix
+from shared.messaging.topology import STREAM_KEEPER, USERS, answers_prefix
 from tests.support import containers
 from tests.support.containers import NatsContainer
 
@@ -72,7 +73,7 @@ async def postgres_server(root: Path) -> AsyncIterator[str]:
 
 
 class Users(NamedTuple):
-    """The public nkeys of whoever may log in."""
+    """The public nkeys of whoever may log in: the topology's users, and listeners."""
 
     processes: dict[str, str]
     listeners: dict[Listener, str]
@@ -98,7 +99,7 @@ class Broker:
     async def connection(self, process: str, **options: Any) -> Client:
         """A client that is logged in as one of ours, with that process's inbox."""
         servers, seed = login_in(self.url(process))
-        return await nats.connect(list(servers), nkeys_seed_str=seed, inbox_prefix=inbox_prefix(process), **options)
+        return await nats.connect(list(servers), nkeys_seed_str=seed, inbox_prefix=answers_prefix(process), **options)
 
     async def start(self) -> None:
         if self._container is not None:
@@ -129,23 +130,39 @@ class Broker:
 
 
 @asynccontextmanager
-async def nats_server(root: Path, *listeners: Listener) -> AsyncIterator[Broker]:
-    """A NATS with JetStream, empty, with a user for each process and each of these listeners."""
+async def nats_server(root: Path, *listeners: Listener, watched: bool = True) -> AsyncIterator[Broker]:
+    """A NATS with JetStream, with a user for each process and each of these listeners.
+
+    Its streams and consumers are as they are to be, or it is empty if nobody watches over it.
+    """
     if NATS_URL:
-        yield Broker(NATS_URL, {})
+        async with _with_streams(Broker(NATS_URL, {})) as broker:
+            yield broker
         return
-    seeds = {user: new_seed() for user in (*PROCESSES, *(each.user for each in listeners))}
+    seeds = {user: new_seed() for user in (*USERS, *(each.user for each in listeners))}
     password = secrets.token_hex(8)
     keys = {user: public_key(seed) for user, seed in seeds.items()}
-    users = Users({name: keys[name] for name in PROCESSES}, {each: keys[each.user] for each in listeners})
+    users = Users({name: keys[name] for name in USERS}, {each: keys[each.user] for each in listeners})
     serve = _nats_container if containers.has(containers.NATS_IMAGE) else _nats_from_its_wheel
     async with serve(root, password, users) as broker:
         broker.seeds = seeds
         await broker.start()
         try:
-            yield broker
+            async with _with_streams(broker) if watched else nullcontext():
+                yield broker
         finally:
             await broker.kill()
+
+
+@asynccontextmanager
+async def _with_streams(broker: Broker) -> AsyncIterator[Broker]:
+    """With the streams and consumers that every installation has, made again when they are lost."""
+    reported: list[str] = []
+    keeping = asyncio.create_task(stream_keeper.keep(broker.url(STREAM_KEEPER), reported.append))
+    try:
+        yield broker
+    finally:
+        keeping.cancel()
 
 
 @asynccontextmanager

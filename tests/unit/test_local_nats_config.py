@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local import binaries
 from deploy.nats_config import MAX_STORE_BYTES, NatsServer, new_seed, public_key, render
-from shared.messaging.topology import PROCESSES, permissions
+from shared.messaging.topology import PROCESSES, USERS, permissions
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def server(tmp_path: Path) -> NatsServer:
         port=4222,
         store_dir=tmp_path / 'a "strange" folder',
         operator_password="operator-password",
-        public_keys={process: public_key(new_seed()) for process in PROCESSES},
+        public_keys={user: public_key(new_seed()) for user in USERS},
     )
 
 
@@ -51,7 +51,7 @@ def test_each_process_may_do_what_the_topology_says(server: NatsServer, process:
 
 
 def test_no_secret_of_a_process_is_in_the_configuration(server: NatsServer) -> None:
-    seeds = {process: new_seed() for process in PROCESSES}
+    seeds = {user: new_seed() for user in USERS}
     told = render(msgspec.structs.replace(server, public_keys={p: public_key(seed) for p, seed in seeds.items()}))
     assert [process for process, seed in seeds.items() if seed in told] == []
 

@@ -17,7 +17,7 @@ ENVELOPE = Envelope(
     time="2026-02-08T12:00:00Z",
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     key="saga.order",
-    reply_to="rep.replica.saga.order",
+    reply_to="rep.orders.replica.saga.order",
     request_id="0af7651916cd43dd",
 )
 TEXT = st.text(min_size=1, max_size=MAX_KEY_LENGTH).filter(lambda text: "\0" not in text)

@@ -66,25 +66,81 @@ def test_nobody_hears_anothers_inbox_or_deliveries(process: str):
     assert may(permissions(process).subscribe, f"{topology.inbox_prefix(process)}.x.y")
 
 
+CALLS = ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "MSG.GET", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN")
+
+
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_process_makes_only_its_own_consumer(process: str):
+def test_a_process_only_looks_at_streams_and_its_own_consumers(process: str):
     says = permissions(process).publish
     for stream in (topology.COMMANDS, topology.EVENTS):
-        owns = stream in TRAFFIC[process].consumes
-        assert may(says, f"$JS.API.CONSUMER.CREATE.{stream}.{process}") == owns
-        assert may(says, f"$JS.ACK.{stream}.{process}.1.2.3.4.5") == owns
-        for other in set(PROCESSES) - {process}:
-            assert not may(says, f"$JS.API.CONSUMER.CREATE.{stream}.{other}")
-            assert not may(says, f"$JS.ACK.{stream}.{other}.1.2.3.4.5")
+        assert may(says, f"$JS.API.STREAM.INFO.{stream}") == (process != "gateway")
+        assert not any(may(says, f"$JS.API.STREAM.{call}.{stream}") for call in CALLS)
+        for owner in PROCESSES:
+            owns = owner == process and stream in TRAFFIC[process].consumes
+            assert may(says, f"$JS.API.CONSUMER.INFO.{stream}.{owner}") == owns
+            assert may(says, f"$JS.ACK.{stream}.{owner}.1.2.3.4.5") == owns
+            for call in ("CREATE", "DURABLE.CREATE", "DELETE", "PAUSE", "MSG.NEXT", "LEADER.STEPDOWN"):
+                assert not may(says, f"$JS.API.CONSUMER.{call}.{stream}.{owner}")
+
+
+def test_the_stream_keeper_makes_and_changes_what_the_topology_names_and_says_nothing_else():
+    says = permissions(topology.STREAM_KEEPER).publish
+    assert all(each.startswith("$JS.API.") and "*" not in each and ">" not in each for each in says)
+    for stream in (topology.COMMANDS, topology.EVENTS):
+        assert all(may(says, f"$JS.API.STREAM.{call}.{stream}") for call in ("INFO", "CREATE", "UPDATE"))
+        assert not any(may(says, f"$JS.API.STREAM.{call}.{stream}") for call in CALLS[2:])
+    assert not may(says, f"$JS.API.CONSUMER.CREATE.{topology.EVENTS}.listener-billing")
+    assert permissions(topology.STREAM_KEEPER).subscribe == ("_INBOX_streams.>",)
 
 
 @pytest.mark.parametrize("service", ["identity", "engagements", "orders"])
-def test_participants_hear_their_commands_and_may_reply_to_any_replica(service: str):
+def test_participants_hear_their_commands_and_reply_as_themselves_to_any_replica(service: str):
     assert topology.COMMANDS in TRAFFIC[service].consumes
-    assert may(permissions(service).publish, topology.reply_subject("replica", new_id(), "order"))
-    assert not may(permissions(service).subscribe, topology.reply_subject("replica", new_id(), "order"))
     for other in SERVICES:
+        reply = topology.reply_subject(other, "replica", new_id(), "order")
+        assert may(permissions(service).publish, reply) == (other == service)
+        assert topology.is_reply_of(service, reply) == (other == service)
+        assert not may(permissions(service).subscribe, reply)
         assert may(permissions(service).subscribe, topology.direct_subject(other, "place")) == (other == service)
+
+
+@pytest.mark.parametrize(
+    "subject", ["rep.orders", "rep.orders.a.b", "rep.orders..b.c", "evt.orders.a.b.c", "$JS.API.x.y.z"]
+)
+def test_what_is_no_reply_subject_is_none(subject: str):
+    assert not topology.is_reply_of("orders", subject)
+
+
+@pytest.mark.parametrize(
+    ("subject", "type"),
+    [
+        ("evt.any.client.changed", "client.changed.v1"),
+        ("cmd.orders.place", "orders.place.v1"),
+        ("now.identity.ensure-client", "identity.ensure-client.v12"),
+    ],
+)
+def test_a_type_belongs_on_the_subject_of_its_name(subject: str, type: str):
+    assert topology.carries(subject, type)
+
+
+@pytest.mark.parametrize(
+    ("subject", "type"),
+    [
+        ("evt.any.engagement.changed", "client.changed.v1"),
+        ("evt.any.client.deleted", "client.changed.v1"),
+        ("evt.any.client.changed", "client.changed"),
+        ("evt.any.client.changed", "client.changed.v1.v1"),
+        ("evt.any.orders.place", "x.orders.place.v1"),
+        ("evt.any", ".v1"),
+        ("evt.client.changed", "client.changed.v1"),
+        ("cmd.orders.place", "engagements.open.v1"),
+        ("ask.orders.place", "orders.place.v1"),
+        ("orders.place", "orders.place.v1"),
+        ("", ""),
+    ],
+)
+def test_a_type_belongs_on_no_other_subject(subject: str, type: str):
+    assert not topology.carries(subject, type)
 
 
 def test_what_no_stream_has_had_can_be_sent_to_one():
@@ -93,14 +149,14 @@ def test_what_no_stream_has_had_can_be_sent_to_one():
     assert topology.kept_subject("evt.now.order.placed") == "evt.now.order.placed"
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_whoever_is_asked_can_answer_whoever_asks(service: str):
-    question = topology.question_subject(service, "client")
-    if not may(permissions(service).subscribe, question):
-        return
-    for asker in PROCESSES:
-        if may(permissions(asker).publish, question):
-            assert may(permissions(service).publish, f"{topology.inbox_prefix(asker)}.token.token")
+@pytest.mark.parametrize("process", PROCESSES)
+def test_whoever_is_asked_may_answer_whoever_asks_and_nobody_says_anything_else_at_an_inbox(process: str):
+    says = permissions(process).publish
+    for other in PROCESSES:
+        asks = any(each.startswith(f"ask.{process}.") for each in TRAFFIC[other].says)
+        assert may(says, f"{topology.answers_prefix(other)}.token.token") == asks
+        assert not may(says, f"{topology.acks_prefix(other)}.token.0")
+        assert not may(says, f"{topology.inbox_prefix(other)}.token.token")
 
 
 def test_each_resource_has_one_service_that_tells_of_it():

@@ -10,7 +10,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from shared.database import Database
-from shared.messaging.topology import inbox_prefix
+from shared.messaging.topology import answers_prefix
 from tests.component.identity.people import Gateway, House
 from tests.support.databases import Databases, opened
 from tests.support.servers import Broker
@@ -37,7 +37,7 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 async def nats(broker: Broker) -> AsyncIterator[Client]:
     """The broker, for a test that plays the neighbours."""
     client = Client()
-    await client.connect(broker.operator, inbox_prefix=inbox_prefix("proposals"))
+    await client.connect(broker.operator, inbox_prefix=answers_prefix("proposals"))
     yield client
     await client.close()
 
@@ -80,7 +80,7 @@ async def house(databases: Databases, shared_broker: Broker) -> AsyncIterator[Ho
     """The service for all tests of a module."""
     async with databases.fresh("identity") as named, running("identity", named, shared_broker) as service:
         client = Client()
-        await client.connect(shared_broker.operator, inbox_prefix=inbox_prefix("proposals"))
+        await client.connect(shared_broker.operator, inbox_prefix=answers_prefix("proposals"))
         async with opened(named) as there:
             yield House(Gateway(service), there, client, named)
         await client.close()

@@ -34,7 +34,7 @@ def wanted(agency: Agency, *, email: str = "jane@roe.example", client_id: UUID |
 
 async def deliver(nats: Client, *commands: EnsureClient, key: str = "") -> list[Reply]:
     """What the service replies to the commands, sent at once."""
-    inbox = f"rep.test.{new_id()}.ensure-client"
+    inbox = f"rep.identity.test.{new_id()}.ensure-client"
     heard = await nats.subscribe(inbox)
     for command in commands:
         envelope = Envelope(
@@ -208,7 +208,7 @@ async def test_a_command_that_cannot_be_read_is_parked_and_says_so(
     database: Database, identity: Gateway, nats: Client
 ) -> None:
     agency = await found(database)
-    inbox = "rep.test.unreadable"
+    inbox = f"rep.identity.test.{new_id()}.unreadable"
     heard = await nats.subscribe(inbox)
     envelope = Envelope(
         id="1", type="identity.ensure-client.v9", source="proposals", time="2026-01-01T00:00:00Z", reply_to=inbox

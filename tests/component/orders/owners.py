@@ -20,7 +20,7 @@ from shared.contracts.proposals import TemplateState
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.envelope import Envelope, spell_time
-from shared.messaging.topology import inbox_prefix
+from shared.messaging.topology import answers_prefix
 from tests.support.commands import arrived, client_state
 from tests.support.servers import Broker
 
@@ -95,7 +95,7 @@ class Owners:
 @asynccontextmanager
 async def owning(broker: Broker) -> AsyncIterator[Owners]:
     """Owners that answer, until the block is left."""
-    connection = await nats.connect(broker.operator, inbox_prefix=inbox_prefix("identity"))
+    connection = await nats.connect(broker.operator, inbox_prefix=answers_prefix("identity"))
     owners = Owners(connection)
     for question in QUESTIONS:
         await connection.subscribe(question, cb=owners.hear)
