@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -134,14 +135,169 @@ def test_only_the_gateway_reaches_a_service_and_a_service_reaches_no_other(servi
     (way_in,) = policy["ingress"]
     assert [each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in way_in["from"]] == ["gateway"]
     ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-    assert ports == {5432, 4222, 8222, 53}
+    assert ports == {5432, 4222, 53}
     assert "ports" not in COMPOSE["services"][service]
-    assert COMPOSE["services"][service]["networks"] == ["inside"]
+    assert COMPOSE["services"][service]["networks"] == ["front", "database", "broker"]
 
 
 def test_every_process_has_whatever_keeps_it_available():
     for kind in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"):
         assert {each["metadata"]["name"] for each in BASE if each["kind"] == kind} >= set(PROCESSES), kind
+
+
+def workloads() -> list[dict[str, Any]]:
+    """Everything that runs pods."""
+    return [each for each in BASE if "template" in each.get("spec", {})]
+
+
+def pods_of(workload: dict[str, Any]) -> dict[str, Any]:
+    return workload["spec"]["template"]["spec"]
+
+
+def by_name(document: dict[str, Any]) -> str:
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+@pytest.mark.parametrize("workload", workloads(), ids=by_name)
+def test_every_container_says_what_it_needs_and_has_a_limit_for_each_resource(workload: dict[str, Any]):
+    for each in [*pods_of(workload)["containers"], *pods_of(workload).get("initContainers", [])]:
+        for kind in ("requests", "limits"):
+            assert set(each["resources"][kind]) == {"cpu", "memory", "ephemeral-storage"}, kind
+    for volume in pods_of(workload)["volumes"]:
+        assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""}), volume["name"]
+
+
+@pytest.mark.parametrize("workload", workloads(), ids=by_name)
+def test_every_workload_is_confined_and_has_a_wall(workload: dict[str, Any]):
+    own = pods_of(workload)
+    assert own["automountServiceAccountToken"] is False
+    assert own["securityContext"]["runAsNonRoot"] is True
+    for each in own["containers"]:
+        assert each["securityContext"]["readOnlyRootFilesystem"] is True
+        assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    selected = [each for each in policies() if selects(each["spec"]["podSelector"], labels)]
+    assert {"nothing", workload["metadata"]["name"]} <= {each["metadata"]["name"] for each in selected}
+
+
+def policies() -> list[dict[str, Any]]:
+    return [each for each in BASE if each["kind"] == "NetworkPolicy"]
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a pod with these labels is meant, as Kubernetes has it."""
+    matches = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    return matches and all(
+        {"In": labels.get(each["key"]) in each.get("values", ())}[each["operator"]]
+        for each in selector.get("matchExpressions", ())
+    )
+
+
+@pytest.mark.parametrize("policy", policies(), ids=by_name)
+def test_no_wall_lets_anybody_in_from_everywhere_or_to_every_port(policy: dict[str, Any]):
+    for rule in policy["spec"].get("ingress", ()):
+        assert rule.get("from")
+        assert rule.get("ports")
+        for peer in rule["from"]:
+            assert peer.get("podSelector") or peer["namespaceSelector"]["matchLabels"]
+    for rule in policy["spec"].get("egress", ()):
+        assert rule.get("to")
+        assert rule.get("ports")
+
+
+def lets_in(policy: str, port: int, labels: dict[str, str], namespace: str | None = None) -> bool:
+    """Whether a pod of the same (or another) namespace reaches that port past this policy."""
+    for rule in of("NetworkPolicy", policy)["spec"].get("ingress", ()):
+        if port not in {each["port"] for each in rule["ports"]}:
+            continue
+        for peer in rule["from"]:
+            wanted = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
+            if wanted == namespace and selects(peer.get("podSelector", {}), labels):
+                return True
+    return False
+
+
+PODS = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in workloads()}
+STRANGER = {"app.kubernetes.io/name": "stranger"}
+BROKER_POD = {"app.kubernetes.io/name": "nats"}
+DATABASE_POD = {"cnpg.io/cluster": "serx"}
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+
+
+def test_the_broker_is_reached_by_our_pods_alone_and_its_routes_and_monitoring_by_fewer():
+    for name, labels in PODS.items():
+        assert lets_in("nats", 4222, labels) == (name in {*PROCESSES, "streams"}), name
+        assert not lets_in("nats", 6222, labels)
+        assert not lets_in("nats", 8222, labels)
+    assert lets_in("nats", 6222, BROKER_POD)
+    assert lets_in("nats", 8222, PROMETHEUS, "monitoring")
+    for port in (4222, 6222, 8222):
+        assert not lets_in("nats", port, STRANGER)
+        assert not lets_in("nats", port, STRANGER, "monitoring")
+        assert not lets_in("nats", port, DATABASE_POD)
+
+
+def test_the_database_is_reached_by_services_and_the_migration_alone():
+    for name, labels in PODS.items():
+        assert lets_in("postgres", 5432, labels) == (name in {*SERVICES, "migration"}), name
+        assert not lets_in("postgres", 8000, labels)
+    for port in (5432, 8000, 9187):
+        assert not lets_in("postgres", port, STRANGER)
+        assert not lets_in("postgres", port, BROKER_POD)
+
+
+def test_the_gateway_is_reached_by_the_ingress_controller_alone():
+    ingress = {"app.kubernetes.io/name": "ingress-nginx"}
+    assert lets_in("gateway", 8000, ingress, "ingress-nginx")
+    assert not lets_in("gateway", 8000, ingress)
+    assert not lets_in("gateway", 8000, STRANGER, "ingress-nginx")
+    assert not any(lets_in("gateway", 8000, labels) for labels in PODS.values())
+
+
+def test_no_manifest_trusts_a_network_that_nobody_has_named():
+    for path in MANIFESTS.rglob("*.yaml"):
+        for value in re.findall(r"SERX_TRUSTED_PROXIES[^\n]*value: \"([^\"]*)\"", path.read_text()):
+            with pytest.raises(ValueError, match="network"):
+                ip_network(value)
+    assert "SERX_TRUSTED_PROXIES" not in COMPOSE["services"]["gateway"]["environment"]
+
+
+def test_the_stream_keeper_runs_once_in_each_installation_with_its_own_secret(secrets: Path):
+    (own,) = pods_of(of("Deployment", "streams"))["containers"]
+    assert own["args"] == COMPOSE["services"]["streams"]["command"] == ["streams", "--watch"]
+    (volume,) = [each for each in pods_of(of("Deployment", "streams"))["volumes"] if each["name"] == "secrets"]
+    assert volume["secret"]["secretName"] == "serx-streams"
+    assert COMPOSE["services"]["streams"]["volumes"] == ["secrets-streams:/run/secrets/serx:ro"]
+    assert [path.name for path in (secrets / "streams").iterdir()] == ["nats_url"]
+    assert set(of("ConfigMap", "serx-streams")["data"]) == {"SERX_STREAM_REPLICAS"}
+
+
+def test_compose_publishes_the_gateway_alone_and_on_this_host_alone():
+    published = {name: each["ports"] for name, each in COMPOSE["services"].items() if "ports" in each}
+    assert published == {"gateway": ["${SERX_PUBLISH:-127.0.0.1:8000}:8000"]}
+    assert {name for name, each in COMPOSE["services"].items() if "outside" in each.get("networks", ())} == {"gateway"}
+    assert all(network.get("internal") for name, network in COMPOSE["networks"].items() if name != "outside")
+
+
+def test_compose_has_a_network_for_each_purpose():
+    def of_network(network: str) -> set[str]:
+        return {name for name, each in COMPOSE["services"].items() if network in each.get("networks", ())}
+
+    assert of_network("front") == {"gateway", "serx", *SERVICES}
+    assert of_network("database") == {"postgres", "migration", "serx", *SERVICES}
+    assert of_network("broker") == {"nats", "streams", "serx", *PROCESSES}
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_compose_bounds_every_container(name: str):
+    service = COMPOSE["services"][name]
+    assert {"mem_limit", "cpus", "pids_limit", "logging"} <= set(service)
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert all("size=" in each for each in service.get("tmpfs", ()))
+
+
+def test_the_monitoring_of_a_broker_that_we_configure_is_for_its_own_host_alone(secrets: Path):
+    assert 'http: "127.0.0.1:8222"' in (secrets / "nats/nats.conf").read_text()
 
 
 def test_no_secret_is_in_a_manifest():
@@ -163,6 +319,10 @@ def test_an_overlay_builds_and_is_valid_strictly(overlay: str):
     )
     assert built.returncode == 0, built.stderr
     documents = list(yaml.safe_load_all(built.stdout))
+    if overlay == "production":
+        images = re.findall(r"image: (.*)", built.stdout)
+        assert images
+        assert all(re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image) for image in images)
     assert len(documents) >= len(BASE)
     for document in documents:
         is_valid(document)
