@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.database.windows import MOST_ROWS, Order, Start
+from shared.database.places import is_value
+from shared.database.windows import MOST_ROWS, Order, Start, Window
 
 HOW_MANY: Final = "how_many"
 """The column of a page that counts the whole list."""
@@ -56,8 +57,22 @@ class Filter(NamedTuple):
 Choice = frozenset[str]
 """The names of the filters that are given."""
 NO_FILTERS: Final = Choice()
-Pages = dict[tuple[Choice, Order, Start], str]
-"""The statements of a list; read by `Tx.page`."""
+
+
+class Pages(dict[tuple[Choice, Order, Start], str]):
+    """The statements of a list; read by `Tx.page`."""
+
+    def __init__(self, sorts: Mapping[str, Sort]) -> None:
+        super().__init__()
+        self._types = {name: sort.type for name, sort in sorts.items()}
+
+    def begins_at(self, window: Window) -> bool:
+        """Whether the place after which the window begins can be one of a row of this list.
+
+        Raises KeyError for a field that the list cannot be sorted by.
+        """
+        value = None if window.after is None else window.after.value
+        return value is None or is_value(self._types[window.order[0]], value)
 
 
 def choice(filters: msgspec.Struct) -> Choice:
@@ -103,7 +118,7 @@ def pages(
     free = 1 + max(int(number) for text in texts for number in _ARGUMENT.findall(text))
     by_id = Sort(id, "uuid")
     as_text = Sort(f'{id}::text collate "C"', "text") if has_id_as_key else by_id
-    found: Pages = {}
+    found = Pages(sorts)
     for names, where in in_each_choice(given).items():
         counted = known.get(names, count).format(where=where)
         for field, direction in product(sorts, ("asc", "desc")):

@@ -53,6 +53,8 @@ class Tx:
         """
         try:
             sql = pages[given, window.order, window.start]
+            if not pages.begins_at(window):
+                raise not_of_this_list()
             with translated():
                 records = await self._connection.fetch(sql, *arguments, *_bounds(window))
         except (KeyError, asyncpg.DataError) as error:

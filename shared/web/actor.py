@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import jwt
@@ -19,6 +19,8 @@ from shared.ids import OrgId
 
 IDENTITY_HEADER: Final = "serx-identity"
 LIFETIME: Final = timedelta(seconds=30)
+CLOCK_SKEW: Final = timedelta(seconds=5)
+"""By how much the clock of a gateway may be ahead of a service's."""
 _ALGORITHM: Final = "HS256"
 
 
@@ -57,28 +59,62 @@ class UntrustedIdentity(Exception):
     """The internal identity is missing, forged, expired, or meant for another service."""
 
 
+def _moments(at: datetime) -> dict[str, datetime]:
+    """When an identity was signed and until when it is good."""
+    return {"iat": at, "exp": at + LIFETIME}
+
+
+def _verified(token: str, audience: str, keys: Sequence[str], at: datetime) -> dict[str, Any]:
+    """The claims of a token that one of `keys` has signed, not long ago and for no longer than LIFETIME.
+
+    Raises UntrustedIdentity.
+    """
+    options: Any = {"require": ["exp"], "verify_exp": False, "verify_iat": False}
+    for key in keys:
+        try:
+            claims = jwt.decode(
+                token, key, algorithms=[_ALGORITHM], audience=audience, issuer="gateway", options=options
+            )
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.InvalidTokenError as error:
+            raise UntrustedIdentity(type(error).__name__) from error
+        _check_life(claims, at)
+        return claims
+    raise UntrustedIdentity("signature")
+
+
+def _check_life(claims: dict[str, Any], at: datetime) -> None:
+    """Whoever has a key shall not sign for longer than the gateway does: a token that leaks is worth nothing soon."""
+    now, skew, longest = at.timestamp(), CLOCK_SKEW.total_seconds(), LIFETIME.total_seconds()
+    try:
+        expires_at = float(claims["exp"])
+        signed_at = float(claims.get("iat", expires_at - longest))  # a gateway of the last release leaves it out
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UntrustedIdentity("its times are no numbers") from error
+    if not now < expires_at:
+        raise UntrustedIdentity("expired")
+    if not signed_at <= now + skew:
+        raise UntrustedIdentity("signed in the future")
+    if not expires_at - signed_at <= longest + skew:
+        raise UntrustedIdentity("good for too long")
+
+
 def sign_identity(actor: Actor, *, audience: str, key: str, at: datetime) -> str:
     """The identity of `actor` for one service, good for LIFETIME from `at`."""
-    claims = msgspec.to_builtins(actor) | {"aud": audience, "iss": "gateway", "exp": at + LIFETIME}
+    claims = msgspec.to_builtins(actor) | {"aud": audience, "iss": "gateway"} | _moments(at)
     return jwt.encode(claims, key, algorithm=_ALGORITHM)
 
 
-def verify_identity(token: str, *, audience: str, keys: Sequence[str]) -> Actor:
+def verify_identity(token: str, *, audience: str, keys: Sequence[str], at: datetime) -> Actor:
     """The actor whom the gateway vouches for; any of `keys` may have signed (so that keys can be rotated).
 
     Raises UntrustedIdentity.
     """
-    for key in keys:
-        try:
-            claims = jwt.decode(
-                token, key, algorithms=[_ALGORITHM], audience=audience, issuer="gateway", options={"require": ["exp"]}
-            )
-            return msgspec.convert(claims, Actor)
-        except jwt.InvalidSignatureError:
-            continue
-        except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
-            raise UntrustedIdentity(type(error).__name__) from error
-    raise UntrustedIdentity("signature")
+    try:
+        return msgspec.convert(_verified(token, audience, keys, at), Actor)
+    except msgspec.ValidationError as error:
+        raise UntrustedIdentity(type(error).__name__) from error
 
 
 def require_staff(actor: Actor) -> None:
@@ -101,21 +137,11 @@ def expiry_of(token: str) -> datetime:
 
 def sign_gateway(*, audience: str, key: str, at: datetime) -> str:
     """The gateway's own identity, for calls that it makes before it knows who is asking."""
-    claims = {"aud": audience, "iss": "gateway", "sub": "gateway", "exp": at + LIFETIME}
+    claims = {"aud": audience, "iss": "gateway", "sub": "gateway"} | _moments(at)
     return jwt.encode(claims, key, algorithm=_ALGORITHM)
 
 
-def verify_gateway(token: str, *, audience: str, keys: Sequence[str]) -> None:
+def verify_gateway(token: str, *, audience: str, keys: Sequence[str], at: datetime) -> None:
     """Raises UntrustedIdentity unless `token` is the gateway's own identity."""
-    for key in keys:
-        try:
-            claims = jwt.decode(
-                token, key, algorithms=[_ALGORITHM], audience=audience, issuer="gateway", options={"require": ["exp"]}
-            )
-        except jwt.InvalidSignatureError:
-            continue
-        except jwt.InvalidTokenError as error:
-            raise UntrustedIdentity(type(error).__name__) from error
-        if claims.get("sub") == "gateway":
-            return
-    raise UntrustedIdentity("signature")
+    if _verified(token, audience, keys, at).get("sub") != "gateway":
+        raise UntrustedIdentity("it is not the gateway's own")

@@ -23,7 +23,7 @@ class Trust:
         """The actor whom `token` names. Raises UntrustedIdentity."""
         known = self._known.get(token)
         if known is None:
-            actor = verify_identity(token, audience=self._audience, keys=self._keys)
+            actor = verify_identity(token, audience=self._audience, keys=self._keys, at=at)
             known = self._known[token] = (actor, expiry_of(token))
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)

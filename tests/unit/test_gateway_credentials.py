@@ -240,5 +240,6 @@ def test_a_signed_identity_is_used_again_for_ten_seconds_and_per_service() -> No
 
 def test_a_signed_identity_names_the_caller() -> None:
     caller = Caller(verified())
-    signed = caller.identity_for("orders", KEY, at=datetime.now(UTC)).decode()
-    assert verify_identity(signed, audience="orders", keys=[KEY]) == caller.actor
+    at = datetime.now(UTC)
+    signed = caller.identity_for("orders", KEY, at=at).decode()
+    assert verify_identity(signed, audience="orders", keys=[KEY], at=at) == caller.actor

@@ -15,6 +15,7 @@ from shared import clock
 from shared.errors import Forbidden
 from shared.ids import new_id
 from shared.web.actor import (
+    CLOCK_SKEW,
     LIFETIME,
     UntrustedIdentity,
     expiry_of,
@@ -30,6 +31,7 @@ from tests.support import actors
 
 KEY, OLD_KEY, FOREIGN_KEY = ("key".ljust(32, filler) for filler in "abc")
 ADMIN = actors.admin()
+GATEWAY: dict[str, Any] = {"audience": "orders", "keys": [KEY]}
 
 
 def signed(audience: str = "orders", key: str = KEY, at: datetime | None = None) -> str:
@@ -37,7 +39,7 @@ def signed(audience: str = "orders", key: str = KEY, at: datetime | None = None)
 
 
 def verified(token: str, *keys: str):
-    return verify_identity(token, audience="orders", keys=keys or (KEY,))
+    return verify_identity(token, audience="orders", keys=keys or (KEY,), at=clock.now())
 
 
 def forged(algorithm: str = "HS256", key: str = KEY, **claims: Any) -> str:
@@ -57,7 +59,7 @@ def test_another_service_does_not_take_it():
 
 def test_it_expires_within_half_a_minute():
     assert timedelta(seconds=30) >= LIFETIME
-    with pytest.raises(UntrustedIdentity, match="Expired"):
+    with pytest.raises(UntrustedIdentity, match="expired"):
         verified(signed(at=clock.now() - LIFETIME - timedelta(seconds=1)))
 
 
@@ -90,6 +92,52 @@ def test_a_token_with_other_claims_is_not_taken(claims: dict[str, Any]):
         verified(forged(**claims))
 
 
+SECOND = timedelta(seconds=1)
+YEARS = timedelta(days=3650)
+
+
+@pytest.mark.parametrize(
+    ("signed_ago", "lives", "reason"),
+    [
+        (0 * SECOND, YEARS, "too long"),
+        (0 * SECOND, LIFETIME + CLOCK_SKEW + 2 * SECOND, "too long"),
+        (YEARS, YEARS + LIFETIME, "too long"),
+        (-YEARS, LIFETIME, "future"),
+        (-CLOCK_SKEW - 2 * SECOND, LIFETIME, "future"),
+        (LIFETIME + SECOND, LIFETIME, "expired"),
+    ],
+)
+def test_an_identity_is_good_for_half_a_minute_whoever_has_signed_it(
+    signed_ago: timedelta, lives: timedelta, reason: str
+):
+    signed_at = clock.now() - signed_ago
+    token = forged(iat=signed_at, exp=signed_at + lives)
+    with pytest.raises(UntrustedIdentity, match=reason):
+        verified(token)
+    with pytest.raises(UntrustedIdentity, match=reason):
+        verify_gateway(forged(sub="gateway", iat=signed_at, exp=signed_at + lives), **GATEWAY, at=clock.now())
+
+
+def test_an_identity_that_does_not_say_when_it_was_signed_is_bounded_by_its_end():
+    assert verified(forged(exp=clock.now() + LIFETIME)) == ADMIN
+    with pytest.raises(UntrustedIdentity, match="future"):
+        verified(forged(exp=clock.now() + LIFETIME + CLOCK_SKEW + 2 * SECOND))
+
+
+@pytest.mark.parametrize("ahead", [0 * SECOND, SECOND, CLOCK_SKEW - SECOND])
+def test_a_gateway_whose_clock_is_a_little_ahead_is_believed(ahead: timedelta):
+    assert verified(signed(at=clock.now() + ahead)) == ADMIN
+
+
+@pytest.mark.parametrize("exp", ["x", [], {}, True, float("nan"), 10**400, -1, 0])
+def test_times_that_are_none_are_not_taken(exp: Any):
+    with pytest.raises(UntrustedIdentity):
+        verified(forged(exp=exp))
+    if not isinstance(exp, int) or exp > 1:
+        with pytest.raises(UntrustedIdentity):
+            verified(forged(iat=exp))
+
+
 def test_the_algorithm_none_is_not_taken():
     header = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).rstrip(b"=").decode()
     body = signed().split(".")[1]
@@ -118,15 +166,15 @@ def test_a_token_with_another_body_is_not_taken():
 
 def test_the_gateways_own_identity_is_nobodys_and_a_persons_is_not_the_gateways():
     own = sign_gateway(audience="orders", key=KEY, at=clock.now())
-    verify_gateway(own, audience="orders", keys=[OLD_KEY, KEY])
+    verify_gateway(own, audience="orders", keys=[OLD_KEY, KEY], at=clock.now())
     with pytest.raises(UntrustedIdentity):
         verified(own)
     with pytest.raises(UntrustedIdentity):
-        verify_gateway(signed(), audience="orders", keys=[KEY])
+        verify_gateway(signed(), audience="orders", keys=[KEY], at=clock.now())
     with pytest.raises(UntrustedIdentity):
-        verify_gateway(own, audience="identity", keys=[KEY])
+        verify_gateway(own, audience="identity", keys=[KEY], at=clock.now())
     with pytest.raises(UntrustedIdentity):
-        verify_gateway(own, audience="orders", keys=[FOREIGN_KEY])
+        verify_gateway(own, audience="orders", keys=[FOREIGN_KEY], at=clock.now())
 
 
 def test_a_remembered_identity_is_forgotten_when_it_expires():

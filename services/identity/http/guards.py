@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import BaseRouteHandler
 
+from shared import clock
 from shared.web.actor import IDENTITY_HEADER, UntrustedIdentity, verify_gateway
 from shared.web.guards import Connection
 
@@ -13,4 +14,4 @@ def only_the_gateway_itself(connection: Connection, _: BaseRouteHandler) -> None
     token = connection.headers.get(IDENTITY_HEADER)
     if token is None:
         raise UntrustedIdentity("missing")
-    verify_gateway(token, audience="identity", keys=connection.app.state["internal_keys"])
+    verify_gateway(token, audience="identity", keys=connection.app.state["internal_keys"], at=clock.now())

@@ -17,6 +17,7 @@ from gateway.app import create_app
 from gateway.door import Door
 from gateway.routes import Service
 from gateway.settings import GatewaySettings
+from shared import clock
 from shared.ids import new_id
 from shared.web.actor import Actor, verify_gateway, verify_identity
 from tests.support.actors import KEY, admin
@@ -39,7 +40,7 @@ class Heard:
         return next((value.decode() for known, value in self.headers if known == name.encode()), None)
 
     def actor(self, audience: str) -> Actor:
-        return verify_identity(self.header("serx-identity") or "", audience=audience, keys=[KEY])
+        return verify_identity(self.header("serx-identity") or "", audience=audience, keys=[KEY], at=clock.now())
 
 
 def reply(status: int = 200, content: Any = None, headers: dict[str, str] | None = None) -> Answer:
@@ -89,7 +90,7 @@ class Neighbour:
         await self.answers.get(heard.path, reply(200, {"service": self.name}))(heard, send)
 
     async def _verify(self, heard: Heard, send: Any) -> None:
-        verify_gateway(heard.header("serx-identity") or "", audience="identity", keys=[KEY])
+        verify_gateway(heard.header("serx-identity") or "", audience="identity", keys=[KEY], at=clock.now())
         self.verified += 1
         known = self.credentials.get(json.loads(heard.body)["credential"])
         await (reply(200, known) if known else reply(401, {}))(heard, send)

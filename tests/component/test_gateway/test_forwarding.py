@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared import clock
 from shared.web.actor import verify_gateway
 from tests.component.test_gateway.neighbours import Heard, World, reply, world
 from tests.support.actors import KEY
@@ -78,7 +79,7 @@ async def test_login_needs_no_credential_and_carries_the_gateways_own_identity(h
         answer = await caller.post("/api/auth/login", json={"email": "a", "password": "b"})
     assert answer.status_code == 401
     heard = here.identity.last
-    verify_gateway(heard.header("serx-identity") or "", audience="identity", keys=[KEY])
+    verify_gateway(heard.header("serx-identity") or "", audience="identity", keys=[KEY], at=clock.now())
     assert heard.header("serx-client-address") == "127.0.0.1"
 
 
