@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +20,25 @@ from shared.errors import StateForbids
 
 NUMBER_LENGTH: Final = 8
 _NUMBER_ALPHABET: Final = string.ascii_uppercase + string.digits
+SIGNED_METADATA: Final = ("proposal_id", "engagement_id", "proposal_items")
+"""The keys of `metadata` that a signature writes."""
+SIGNED_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "price": "price",
+        "currency": "currency",
+        "quantity": "quantity",
+        "client": "user_id",
+        "engagement_id": "engagement_id",
+        "service": "service",
+        "service_id": "service_id",
+        "number": "number",
+    }
+)
+"""The fields of an order that a signature made and that stay as they are, each with its name in the API."""
+
+
+# A number with a point or an exponent may be one that no float holds: it is compared as it is spelled.
+_comparable: Final = msgspec.json.Decoder(float_hook=lambda spelled: (spelled,))
 
 
 class OrderStatus(IntEnum):
@@ -53,12 +74,19 @@ class Employee(msgspec.Struct, frozen=True, kw_only=True):
     name_l: str
 
 
-class SignedAmountsStay(StateForbids):
+class SignedStays(StateForbids):
     """What a signature agreed to would change."""
 
-    def __init__(self, fields: list[str]) -> None:
-        faults = {field: ["A signature made this order: its amounts never change."] for field in fields}
-        super().__init__("The order was made by a signature: its amounts never change.", faults)
+    def __init__(self, fields: Sequence[str]) -> None:
+        faults = {field: ["A signature made this order: this stays as it was signed."] for field in fields}
+        super().__init__("The order was made by a signature: what was signed never changes.", faults)
+
+
+class SignedOrderNotDeletable(StateForbids):
+    """An order that a signature made would be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The order was made by a signature and cannot be deleted; cancel it.")
 
 
 class NumberTaken(StateForbids):
@@ -91,7 +119,7 @@ class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A financial record. Amounts of an order that a signature made never change."""
+    """A financial record. What a signature made of it never changes."""
 
     id: UUID
     org_id: UUID
@@ -123,13 +151,33 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.proposal_id is not None
 
     def changed(self, change: OrderChange, at: datetime) -> Order:
-        """The order with what `change` sets; itself when that makes no difference. Raises SignedAmountsStay."""
+        """The order with what `change` sets; itself when that makes no difference. Raises SignedStays."""
         sets = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
         different = {name: value for name, value in sets.items() if value != getattr(self, name)}
-        fixed = [name for name in ("price", "currency", "quantity") if name in different]
-        if self.is_signed and fixed:
-            raise SignedAmountsStay(fixed)
-        return replace(self, **different, version=self.version + 1, updated_at=at) if different else self
+        if self.is_signed and (fixed := self._signed_among(different)):
+            raise SignedStays(fixed)
+        if not different:
+            return self
+        after = replace(self, **different, version=self.version + 1, updated_at=at)
+        return after.dated(at) if "status" in different else after
+
+    def dated(self, at: datetime) -> Order:
+        """The order as it enters its status: Completed sets `date_completed` where it is empty."""
+        is_undated = self.status is OrderStatus.COMPLETED and self.date_completed is None
+        return replace(self, date_completed=at) if is_undated else self
+
+    def require_deletable(self) -> None:
+        """Raises SignedOrderNotDeletable."""
+        if self.is_signed:
+            raise SignedOrderNotDeletable
+
+    def _signed_among(self, different: Mapping[str, Any]) -> list[str]:
+        """The fields of `different` that stay as they were signed, as callers name them."""
+        fixed = [spelled for name, spelled in SIGNED_FIELDS.items() if name in different]
+        if "metadata" in different:
+            before, after = _signed_metadata(self.metadata), _signed_metadata(different["metadata"])
+            fixed += [f"metadata.{key}" for key in SIGNED_METADATA if before.get(key) != after.get(key)]
+        return fixed
 
 
 class TaskChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +233,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         if self.completed_at is None:
             return self
         return replace(self, completed_by=None, completed_at=None, version=self.version + 1)
+
+
+def _signed_metadata(metadata: bytes) -> dict[str, Any]:
+    """Of an order's metadata, what a signature writes, to be compared; other keys may hold any JSON."""
+    keys = msgspec.json.decode(metadata, type=dict[str, msgspec.Raw])
+    return {key: _comparable.decode(keys[key]) for key in SIGNED_METADATA if key in keys}
 
 
 def draw_number() -> str:

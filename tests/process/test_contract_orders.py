@@ -134,6 +134,7 @@ async def test_a_list_sorts_filters_and_pages_as_the_table_says(stage: Stage, do
         "status": (4, "status_id"),
         "user_id": (stage.ids["client_id"], "user_id"),
         "engagement_id": (stage.ids["engagement_id"], "engagement_id"),
+        "number": ((await stage.got("admin", "GET /api/orders/{order_id}"))["number"], "number"),
     }
     await walk_list(stage, List("/api/orders", "id, number, status, price, created_at", filters=filters), document)
 
@@ -193,9 +194,21 @@ async def test_an_order_goes_through_its_statuses_and_is_deleted_softly(stage: S
     assert order not in {each["id"] for each in (await stage.got("admin", "GET /api/orders?limit=100"))["data"]}
 
 
-async def test_a_signed_amount_never_changes(stage: Stage):
-    for name, value in (("price", 1), ("currency", "EUR"), ("quantity", 2)):
+async def test_what_was_signed_never_changes(stage: Stage):
+    for name, value in (
+        ("price", 1),
+        ("currency", "EUR"),
+        ("quantity", 2),
+        ("user_id", stage.ids["stranger"]),
+        ("engagement_id", None),
+        ("service", "Nothing at all"),
+        ("service_id", None),
+        ("number", "ABCD1234"),
+    ):
         assert await stage.errors("PUT /api/orders/{order_id}", {name: value}, 409) == {name}
+    metadata = {f"metadata.{key}" for key in ("proposal_id", "engagement_id", "proposal_items")}
+    assert await stage.errors("PUT /api/orders/{order_id}", {"metadata": {}}, 409) == metadata
+    await stage.got("admin", "DELETE /api/orders/{order_id}", status=409)
     changed = await stage.got("admin", "PUT /api/orders/{order_id}", {"status": 1, "note": "Paid by bank"})
     assert (changed["status"], changed["note"], changed["price"]) == ("In Progress", "Paid by bank", "2500.00")
 

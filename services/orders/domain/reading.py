@@ -29,7 +29,10 @@ async def browse(
     status: OrderStatus | None,
     client_id: UUID | None,
     engagement_id: UUID | None,
+    number: str | None,
 ) -> Page[Order]:
     """One page of the orders that the caller may see."""
-    filters = orders.Filters(only_of=actor.client_id, status=status, client_id=client_id, engagement_id=engagement_id)
+    filters = orders.Filters(
+        only_of=actor.client_id, status=status, client_id=client_id, engagement_id=engagement_id, number=number
+    )
     return await orders.page(tx, actor.org_id, filters, query.window)

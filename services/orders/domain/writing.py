@@ -62,7 +62,7 @@ async def create(tx: Tx, actor: Actor, client: UUID, said: OrderFields, at: date
         created_at=at,
         updated_at=at,
         **await _values(tx, org, client, said),
-    )
+    ).dated(at)
     order = await _insert(tx, order, said.number)
     await outbox.put(tx, telling.event_of(telling.state_of(order), "placed"))
     return order
@@ -77,7 +77,7 @@ async def lock(tx: Tx, actor: Actor, order: UUID | None) -> Order:
 
 
 async def change(tx: Tx, found: Order, said: OrderFields, at: datetime) -> Order:
-    """Change a locked order. Raises RefersToNothing, SignedAmountsStay, NumberTaken."""
+    """Change a locked order. Raises RefersToNothing, SignedStays, NumberTaken."""
     changed = found.changed(await _change(tx, found, said), at)
     if changed is found:
         return found
@@ -88,7 +88,8 @@ async def change(tx: Tx, found: Order, said: OrderFields, at: datetime) -> Order
 
 
 async def delete(tx: Tx, found: Order, at: datetime) -> None:
-    """Delete a locked order; its tasks are gone with it."""
+    """Delete a locked order; its tasks are gone with it. Raises SignedOrderNotDeletable."""
+    found.require_deletable()
     gone = replace(found, version=found.version + 1, updated_at=at)
     await orders.delete(tx, gone, at)
     await outbox.put(tx, telling.event_of(replace(telling.state_of(gone), is_deleted=True), "deleted"))
@@ -137,7 +138,9 @@ async def _change(tx: Tx, found: Order, said: OrderFields) -> OrderChange:
     if said.service_id and said.service_id != found.service_id:
         await references.template(tx, org, said.service_id)
     engagement = _or(said.engagement_id, found.engagement_id)
-    if engagement and (engagement, client.id) != (found.engagement_id, found.client.id):
+    is_other = (engagement, client.id) != (found.engagement_id, found.client.id)
+    # A signed order keeps client and engagement: that is what a caller who sends another client is told.
+    if engagement and is_other and not (found.is_signed and said.engagement_id is UNSET):
         await references.require_engagement(tx, org, engagement, client.id)
     employees = said.employees
     if employees is not UNSET:

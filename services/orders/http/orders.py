@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
+from litestar.params import QueryParameter
 
 from services.orders import views
 from services.orders.domain import reading, writing
 from services.orders.http.asking import Broker, hear_of
 from services.orders.http.bodies import ChangedOrderBody, OrderBody
-from services.orders.model import OrderStatus
+from services.orders.model import NUMBER_LENGTH, OrderStatus
 from services.orders.views import OrderView
 from shared import clock
 from shared.database import Tx
@@ -34,10 +35,18 @@ from shared.web.paging import (
     sorts,
 )
 
+SIGNED_STAYS = (
+    "Of an order that a signature made, price, currency, quantity, user_id, engagement_id, service, service_id and "
+    "number stay as they are, and so do the keys proposal_id, engagement_id and proposal_items of its metadata: send "
+    "these as they are, or leave metadata out. Other keys may be added, changed and removed."
+)
 UNKNOWN = "A client, service, engagement or employee is none of the organisation's"
 SORT_FIELDS = ("id", "number", "status", "price", "created_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 StatusFilter = Annotated[int | None, numbers_of(OrderStatus)]
+NumberFilter = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=NUMBER_LENGTH, description="The order's number, in full.")
+]
 
 
 async def order_is_there(request: Request[Any, Any, Any]) -> None:
@@ -63,12 +72,15 @@ class OrderController(Controller):
         status: StatusFilter = None,
         user_id: IdFilter = None,
         engagement_id: IdFilter = None,
+        number: NumberFilter = None,
     ) -> Listing[OrderView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", OrderStatus, status)
         client, engagement = filter_id("user_id", user_id), filter_id("engagement_id", engagement_id)
         async with database.single() as tx:
-            found = await reading.browse(tx, actor, query, status=wanted, client_id=client, engagement_id=engagement)
+            found = await reading.browse(
+                tx, actor, query, status=wanted, client_id=client, engagement_id=engagement, number=number
+            )
         return listing(request, query, found, views.view)
 
     @post(
@@ -96,11 +108,12 @@ class OrderController(Controller):
 
     @put(
         "/{order_id:str}",
-        summary="Change an order; price, currency and quantity stay once a signature made it",
+        summary="Change an order; of one that a signature made, what was signed stays",
+        description=SIGNED_STAYS,
         guards=[staff_only],
         opt={"resource": order_is_there},
         responses=refusals(
-            403, 404, 412, because={422: UNKNOWN, 409: "The number is taken, or a signed amount would change"}
+            403, 404, 412, because={422: UNKNOWN, 409: "The number is taken, or what was signed would change"}
         ),
     )
     async def change(
@@ -121,9 +134,9 @@ class OrderController(Controller):
 
     @delete(
         "/{order_id:str}",
-        summary="Delete an order, its tasks with it",
+        summary="Delete an order, its tasks with it; one that a signature made stays",
         guards=[staff_only],
-        responses=refusals(403, 404, 412),
+        responses=refusals(403, 404, 412, because={409: "A signature made the order: cancel it"}),
     )
     async def remove(self, request: Request[Any, Any, Any], actor: Asker, database: Db, order_id: IdInPath) -> None:
         async with database.transaction(actor.org_id) as tx:

@@ -69,6 +69,7 @@ select o.*, {{sorting}} from orders o where {FILTERED}
         "status": Filter("o.status = $3", "$3::smallint is null"),
         "client_id": Filter("o.client_id = $4", "$4::uuid is null"),
         "engagement_id": Filter("o.engagement_id = $5", "$5::uuid is null"),
+        "number": Filter("o.number = $6", "$6::text is null"),
     },
     sorts={
         "id": Sort("o.id", "uuid"),
@@ -128,6 +129,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     status: OrderStatus | None = None
     client_id: UUID | None = None
     engagement_id: UUID | None = None
+    number: str | None = None
 
 
 async def get(tx: Tx, org: UUID, order: UUID, *, only_of: UUID | None) -> Order | None:
@@ -180,6 +182,6 @@ def _arguments(order: Order) -> tuple[Any, ...]:
 
 async def page(tx: Tx, org: UUID, filters: Filters, window: Window) -> Page[Order]:
     """One page, and how many there are in all."""
-    arguments = (org, filters.only_of, filters.status, filters.client_id, filters.engagement_id)
+    arguments = (org, filters.only_of, filters.status, filters.client_id, filters.engagement_id, filters.number)
     found = await tx.page(_Row, PAGES, choice(filters), window, *arguments)
     return found.of(_Row.order)

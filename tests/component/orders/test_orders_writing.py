@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.orders.domain import writing
+from shared.contracts.orders import STAFF_ONLY
 from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.component.orders.calls import made, whose
@@ -81,7 +82,8 @@ async def test_an_order_has_everything_that_was_said_of_it(service: Service, own
     read = await service.call(staff, "GET", f"/api/orders/{order['id']}")
     assert (read.json(), read.headers["etag"]) == (order, answer.headers["etag"])
     assert (await service.call(staff, "GET", "/api/orders")).json()["data"] == [order]
-    assert (await service.call(whose(staff, order), "GET", f"/api/orders/{order['id']}")).json() == order
+    shown = {name: value for name, value in order.items() if name not in STAFF_ONLY}
+    assert (await service.call(whose(staff, order), "GET", f"/api/orders/{order['id']}")).json() == shown
 
 
 async def test_what_is_not_said_is_as_usual(service: Service, owners: Owners, staff: Actor):
@@ -192,6 +194,7 @@ async def test_a_change_sets_what_is_sent_and_leaves_the_rest(service: Service, 
     assert answer.status_code == 200, answer.text
     assert changed["updated_at"] > order["updated_at"]
     fresh = {"status": "Completed", "status_id": 2, "note": None, "price": "7.50", "tags": []}
+    fresh["date_completed"] = changed["updated_at"]
     assert changed == order | fresh | {"updated_at": changed["updated_at"]}
     assert (await service.call(staff, "GET", path)).json() == changed
 
@@ -248,17 +251,119 @@ async def test_what_cannot_be_null_is_refused_as_null(service: Service, owners: 
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
 
-async def test_the_amounts_of_an_order_that_a_signature_made_never_change(
-    service: Service, orchestrator: Orchestrator, staff: Actor
+async def test_what_a_signature_made_of_an_order_never_changes(
+    service: Service, owners: Owners, orchestrator: Orchestrator, staff: Actor
 ):
     path = await signed(orchestrator, staff)
     order = (await service.call(staff, "GET", path)).json()
-    answer = await service.call(staff, "PUT", path, json={"price": 1, "currency": "EUR", "quantity": 2, "note": "x"})
-    assert (answer.status_code, set(answer.json()["errors"])) == (409, {"price", "currency", "quantity"})
+    client, template = owners.client(staff.org_id), owners.template(staff.org_id)
+    changes: dict[str, Any] = {
+        "price": 1,
+        "currency": "EUR",
+        "quantity": 2,
+        "user_id": str(client.id),
+        "engagement_id": None,
+        "service": "Nothing at all",
+        "service_id": str(template.id),
+        "number": "ABCD1234",
+    }
+    answer = await service.call(staff, "PUT", path, json=changes | {"note": "x"})
+    assert (answer.status_code, set(answer.json()["errors"])) == (409, set(changes))
+    for name, value in changes.items():
+        answer = await service.call(staff, "PUT", path, json={name: value})
+        assert (answer.status_code, set(answer.json()["errors"])) == (409, {name})
     assert (await service.call(staff, "GET", path)).json() == order
-    same = {"price": order["price"], "currency": "USD", "quantity": 1, "status": 2, "note": "paid"}
-    answer = await service.call(staff, "PUT", path, json=same)
+
+
+async def test_the_metadata_that_a_signature_wrote_stays_and_other_keys_come_and_go(
+    service: Service, orchestrator: Orchestrator, staff: Actor
+):
+    path = await signed(orchestrator, staff)
+    written = (await service.call(staff, "GET", path)).json()["metadata"]
+    for metadata in ({}, written | {"proposal_items": [{"name": "SEO", "price": "1.00"}]}, {"own": 1}):
+        answer = await service.call(staff, "PUT", path, json={"metadata": metadata})
+        assert answer.status_code == 409
+        assert all(field.startswith("metadata.") for field in answer.json()["errors"])
+    for metadata in (written | {"own": {"x": 1.50}}, written | {"own": 2}, written):
+        answer = await service.call(staff, "PUT", path, json={"metadata": metadata})
+        assert (answer.status_code, answer.json()["metadata"]) == (200, metadata)
+
+
+async def test_what_an_order_answers_can_be_sent_back(service: Service, orchestrator: Orchestrator, staff: Actor):
+    path = await signed(orchestrator, staff)
+    read = await service.call(staff, "GET", path)
+    fields = (
+        "price",
+        "currency",
+        "quantity",
+        "user_id",
+        "engagement_id",
+        "service",
+        "service_id",
+        "number",
+        "metadata",
+    )
+    same = {name: read.json()[name] for name in fields}
+    again = await service.call(staff, "PUT", path, json=same)
+    assert (again.status_code, again.json(), again.headers["etag"]) == (200, read.json(), read.headers["etag"])
+    answer = await service.call(staff, "PUT", path, json=same | {"status": 2, "note": "paid"})
     assert (answer.status_code, answer.json()["status"], answer.json()["note"]) == (200, "Completed", "paid")
+
+
+async def test_an_order_that_a_signature_made_is_cancelled_and_not_deleted(
+    service: Service, orchestrator: Orchestrator, staff: Actor
+):
+    path = await signed(orchestrator, staff)
+    assert (await service.call(staff, "DELETE", path)).status_code == 409
+    cancelled = await service.call(staff, "PUT", path, json={"status": 3})
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "Cancelled")
+    assert (await service.call(staff, "DELETE", path)).status_code == 409
+    assert (await service.call(staff, "GET", path)).json() == cancelled.json()
+
+
+async def test_an_unknown_reference_and_a_stale_version_are_found_before_what_was_signed(
+    service: Service, orchestrator: Orchestrator, staff: Actor
+):
+    path = await signed(orchestrator, staff)
+    answer = await service.call(staff, "PUT", path, json={"user_id": str(new_id()), "price": 1})
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["user_id"])
+    for method in ("PUT", "DELETE"):
+        options = {"json": {"price": 1}} if method == "PUT" else {}
+        stale = await service.call(staff, method, path, headers={"if-match": '"7.x"'}, **options)
+        assert stale.status_code == 412
+
+
+async def test_an_order_that_enters_completed_is_dated(service: Service, owners: Owners, staff: Actor):
+    made_so = await made(service, owners, staff, status=2)
+    assert made_so["date_completed"] == made_so["created_at"]
+    own = "2026-02-08T12:00:00Z"
+    assert (await made(service, owners, staff, status=2, date_completed=own))["date_completed"] == own
+    order = await made(service, owners, staff)
+    assert order["date_completed"] is None
+    done = (await service.call(staff, "PUT", f"/api/orders/{order['id']}", json={"status": 2})).json()
+    assert done["date_completed"] == done["updated_at"]
+    for body in ({"status": 1}, {"status": 2}):
+        later = (await service.call(staff, "PUT", f"/api/orders/{order['id']}", json=body)).json()
+        assert later["date_completed"] == done["date_completed"]
+
+
+async def test_an_order_is_found_by_its_number(service: Service, owners: Owners, staff: Actor):
+    wanted, other = await made(service, owners, staff), await made(service, owners, staff)
+
+    async def found(actor: Actor, number: str, **more: str) -> list[str]:
+        query = "&".join(f"{name}={value}" for name, value in {"number": number, **more}.items())
+        answer = await service.call(actor, "GET", f"/api/orders?{query}")
+        assert answer.status_code == 200
+        return [order["id"] for order in answer.json()["data"]]
+
+    assert await found(staff, wanted["number"]) == [wanted["id"]]
+    assert await found(staff, wanted["number"], user_id=other["user_id"]) == []
+    assert await found(whose(staff, wanted), wanted["number"]) == [wanted["id"]]
+    assert await found(whose(staff, other), wanted["number"]) == []
+    assert await found(actors.admin(), wanted["number"]) == []
+    assert await found(staff, "ZZZZZZZ") == []
+    answer = await service.call(staff, "GET", "/api/orders?number=")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["number"])
 
 
 async def test_a_deleted_order_is_gone(service: Service, owners: Owners, staff: Actor):
