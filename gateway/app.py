@@ -32,9 +32,13 @@ from shared.messaging.bus import Bus
 from shared.metrics import version
 from shared.web import problems
 from shared.web.app import Lifespan, run_process
+from shared.web.bounds import Bounds
 from shared.web.scrape import exposed
+from shared.web.serving import bounds_of
 
 PROBE_SECONDS = 1.0
+IDLE_SECONDS = 55.0
+"""How long a caller's connection is kept between two requests."""
 
 
 def create_app(told: GatewaySettings) -> Door:
@@ -85,9 +89,19 @@ def _life(
     return life
 
 
+def bounding(told: GatewaySettings) -> Bounds:
+    """What callers may hold of the gateway: strangers reach it, so each address has a share."""
+    return bounds_of(
+        told,
+        of_an_address=told.connections_of_an_address,
+        trusted=networks(told.trusted_proxies),
+        idle_seconds=IDLE_SECONDS,
+    )
+
+
 def run() -> None:
     """Run the gateway as the environment says, until it is told to stop."""
-    run_process("gateway", GatewaySettings, create_app)
+    run_process("gateway", GatewaySettings, create_app, bounding=bounding)
 
 
 def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, *, server: str) -> Litestar:

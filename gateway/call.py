@@ -14,8 +14,8 @@ from gateway.credentials import Caller
 from gateway.headers import by_name
 from gateway.refusals import BodyTooLarge
 from shared import clock, telemetry
-from shared.web.app import request_id_of
 from shared.web.bodies import MAX_BODY_BYTES
+from shared.web.last_words import request_id_of
 
 
 class CallerGone(Exception):

@@ -27,12 +27,8 @@ from gateway.refusals import (
 from gateway.routes import engagement_in, is_own, is_public, owner_of, template_of
 from gateway.streams import ConnectionLost
 from shared.telemetry import log
+from shared.web.last_words import SAFE
 
-_SAFE: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
 _ONLY_BY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 
@@ -78,7 +74,7 @@ class Door:
 
     def _always_said(self, call: Call) -> Headers:
         """What every answer to this call carries."""
-        said = [(b"x-request-id", call.request_id.encode()), *_SAFE, *self._cors.headers(call.named)]
+        said = [(b"x-request-id", call.request_id.encode()), *SAFE, *self._cors.headers(call.named)]
         if call.scope["scheme"] == "https":
             said.append(_ONLY_BY_TLS)
         if call.caller is not None and self._limiter.most:

@@ -31,6 +31,13 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, description="Requests a second per credential and replica; bursts of five times that; 0 = off."),
     ] = 200.0
+    connections_of_an_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Most connections from one address that is no trusted proxy's; 0 = a quarter of the most.",
+        ),
+    ] = 0
     credential_cache_seconds: Annotated[
         float, Meta(ge=0, le=300, description="How long a verified credential is believed without asking again.")
     ] = 30.0

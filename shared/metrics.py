@@ -12,7 +12,7 @@ from functools import cache
 from importlib import metadata
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -71,6 +71,25 @@ LOOP_DELAY: Final = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     registry=_registry,
 )
+CONNECTIONS: Final = Gauge("serx_connections", "Open connections from callers.", registry=_registry)
+_CONNECTIONS_ENDED: Final = Counter(
+    "serx_connections_ended",
+    "Connections that were ended because of their callers: they were `silent` or `idle`, left an answer `unread`, "
+    "had to go for `room` or for `memory`.",
+    ["cause"],
+    registry=_registry,
+)
+_REQUESTS_REFUSED: Final = Counter(
+    "serx_requests_refused",
+    "Requests and connections that were refused before anything else saw them, by the status of the answer.",
+    ["status"],
+    registry=_registry,
+)
+LOG_LINES_LOST: Final = Counter("serx_log_lines_lost", "Log lines that could not be written.", registry=_registry)
+for _cause in ("silent", "idle", "unread", "room", "memory"):
+    _CONNECTIONS_ENDED.labels(_cause)
+for _status in ("400", "408", "414", "431", "503"):
+    _REQUESTS_REFUSED.labels(_status)
 ProcessCollector(registry=_registry)
 
 Gauges = Callable[[], Awaitable[Sequence[Metric]]]
@@ -99,6 +118,16 @@ def flow_ended(outcome: str) -> Callable[[float], None]:
 def command_sent(command: str) -> Callable[[], None]:
     """What to call for a command that goes out."""
     return _COMMANDS_SENT.labels(command).inc
+
+
+def connection_ended(cause: str) -> None:
+    """Count a connection that was ended because of its caller."""
+    _CONNECTIONS_ENDED.labels(cause).inc()
+
+
+def request_refused(status: str) -> None:
+    """Count what was refused before it became a request."""
+    _REQUESTS_REFUSED.labels(status).inc()
 
 
 def gauge(name: str, help: str, value: float) -> Metric:

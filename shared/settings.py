@@ -57,6 +57,18 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         float, Meta(ge=0, description="How long a stopping process may finish the work that it has begun.")
     ] = 10.0
+    connections_most: Annotated[
+        int, Meta(ge=0, description="Most connections from callers at once; 0 = what the limit of open files allows.")
+    ] = 0
+    still_seconds: Annotated[
+        float,
+        Meta(
+            gt=0, le=55, description="How long a silent connection, half a request or an unread answer may stand still."
+        ),
+    ] = 30.0
+    transfer_seconds: Annotated[
+        float, Meta(gt=0, description="How long the body of a request, or the reading of an answer, may take in all.")
+    ] = 120.0
     tls_certificate_path: Annotated[
         str | None, Meta(description="Certificate chain (PEM) with which this process serves HTTPS; HTTP when not set.")
     ] = None

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 import structlog
 
+from shared.metrics import LOG_LINES_LOST
+
 if TYPE_CHECKING:  # loaded only where spans are recorded
     from shared.tracing import Span, Spans
 
@@ -55,7 +57,29 @@ def set_up_logging(process: str, *, format: str, level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, stream=Unfailing(sys.stderr), format="%(levelname)s %(name)s %(message)s"
+    )
+
+
+class Unfailing:
+    """A stream whose writes never raise: an answer does not depend on whether its log line could be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write `text`, or count it as lost where the disk is full or the other end gone."""
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            LOG_LINES_LOST.inc()
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            LOG_LINES_LOST.inc()
 
 
 class Unfailing:

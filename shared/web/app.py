@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any, TypeVar, get_type_hints
 
-import uvicorn
 from litestar import Litestar, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -21,23 +18,21 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from shared import clock, failpoints, metrics, telemetry
-from shared.ids import new_id
 from shared.settings import ProcessSettings, ServiceSettings, load
 from shared.web import idempotency, problems
 from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
 from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
+from shared.web.bounds import Bounds
 from shared.web.health import Probe, health_routes
+from shared.web.last_words import request_id_of
 from shared.web.openapi import ClosedBodySchema, JsonObjectSchema, MoneySchema, NumberSchema
 from shared.web.parameters import refuse_unknown_parameters
-from shared.web.protocol import WholeAnswers
 from shared.web.scrape import metrics_route
+from shared.web.serving import bounds_of, serve
 from shared.web.trust import Trust
 from shared.web.watch import Watched
 
 SCHEMA_PATH = "/schema"
-GARBAGE_THRESHOLD = 10_000
-"""How many more objects are made than freed before the youngest are looked at; Python's own is 700."""
-_SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ProcessSettings)
@@ -82,8 +77,10 @@ def service_app(
     )
 
 
-def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> None:
-    """Run a process as the environment configures it, until SIGTERM.
+def run_process(
+    name: str, shape: type[S], create: Callable[[S], ASGIApp], *, bounding: Callable[[S], Bounds] = bounds_of
+) -> None:
+    """Run a process as the environment configures it, until SIGTERM; `bounding` says what its callers may hold.
 
     Raises SettingsError and FailpointSpellingError for an environment that cannot be read.
     """
@@ -94,41 +91,7 @@ def run_process(name: str, shape: type[S], create: Callable[[S], ASGIApp]) -> No
         from shared import tracing  # noqa: PLC0415  # 4 MB and 40 ms, for those who want spans
 
         tracing.start(name, config.replica, metrics.version(), url=config.otlp_url, share=config.trace_share)
-    serve(Watched(create(config)), config)
-
-
-def serve(app: ASGIApp, settings: ProcessSettings) -> None:
-    """Run `app` until SIGTERM: stop listening, finish what has begun (at most `drain_seconds`), go."""
-    _collect_less_often()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=WholeAnswers,
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,  # the gateway says who the caller is; uvicorn would believe anybody on loopback
-        date_header=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds),
-        timeout_keep_alive=75,
-        ssl_certfile=settings.tls_certificate_path,
-        ssl_keyfile=settings.tls_key_path,
-    )
-
-
-def _collect_less_often() -> None:
-    """Never look again at what is there from the start, and seldom at the rest: it was 4 % of the time of a call."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
-
-
-def request_id_of(told: str | None) -> str:
-    """The caller's own request id if it is a sane one, else a new one."""
-    return told if told and _SANE_REQUEST_ID.fullmatch(told) else str(new_id())
+    serve(Watched(create(config)), config, bounding)
 
 
 async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | None:

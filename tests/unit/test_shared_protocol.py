@@ -10,7 +10,10 @@ from litestar.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from shared.web.protocol import HELD_BYTES, WholeAnswers
+from shared.web.bounds import Bounds
+from shared.web.connections import Connections
+from shared.web.protocol import CallerConnection
+from shared.web.together import HELD_BYTES
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: serx\r\n\r\n"
 LAST_REQUEST = b"GET / HTTP/1.1\r\nhost: serx\r\nconnection: close\r\n\r\n"
@@ -36,6 +39,9 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._is_closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def pause_reading(self) -> None:
         """Requests come from the test, one call each."""
@@ -64,10 +70,12 @@ def wire() -> Wire:
     return Wire()
 
 
-def connected(app: ASGIApp, wire: Wire) -> WholeAnswers:
-    config = Config(app=app, http=WholeAnswers, ws="none", lifespan="off", log_config=None, access_log=False)  # pyright: ignore[reportArgumentType]
+def connected(app: ASGIApp, wire: Wire) -> CallerConnection:
+    config = Config(app=app, ws="none", lifespan="off", log_config=None, access_log=False)  # pyright: ignore[reportArgumentType]
     config.load()
-    connection = WholeAnswers(config, ServerState(), {}, asyncio.get_running_loop())
+    connection = CallerConnection(
+        config, ServerState(), {}, asyncio.get_running_loop(), connections=Connections(Bounds())
+    )
     connection.connection_made(wire)
     return connection
 

@@ -13,13 +13,15 @@ from typing import Any
 import httpx
 import uvicorn
 
-from gateway.app import create_app
+from gateway.app import bounding, create_app
 from gateway.door import Door
 from gateway.routes import Service
 from gateway.settings import GatewaySettings
 from shared import clock
 from shared.ids import new_id
 from shared.web.actor import Actor, verify_gateway, verify_identity
+from shared.web.bounds import Bounds
+from shared.web.serving import configured
 from tests.support.actors import KEY, admin
 from tests.support.servers import until
 
@@ -116,23 +118,15 @@ class Neighbour:
         return self.heard[-1]
 
 
-async def serve(app: Any, port: int = 0) -> tuple[uvicorn.Server, asyncio.Task[None], str]:
+async def serve(
+    app: Any, port: int = 0, *, of_callers: Bounds | None = None
+) -> tuple[uvicorn.Server, asyncio.Task[None], str]:
     """Serve an ASGI application on loopback, on a free port unless one is given."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        http="httptools",
-        ws="none",
-        lifespan="off" if isinstance(app, Neighbour) else "on",
-        timeout_graceful_shutdown=1,
-    )
+    lifespan = "off" if isinstance(app, Neighbour) else "on"
+    config = configured(app, of_callers or Bounds(), lifespan=lifespan, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)
@@ -187,7 +181,7 @@ async def world(nats_url: str, *, hears: bool = True, **told: Any) -> AsyncItera
     keys = {f"{name}_key": KEY for name in services}
     settings = GatewaySettings(nats_url=nats_url, **addresses, **keys, **{"rate_limit": 0.0, **told})
     door = create_app(settings)
-    server, serving, url = await serve(door)
+    server, serving, url = await serve(door, of_callers=bounding(settings))
     headers = {"authorization": "Bearer serx_admin"}
     try:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as caller:
