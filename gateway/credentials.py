@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.lanes import Lane
+from gateway.strangers import Strangers
 from shared.contracts.identity import CredentialRevoked
 from shared.ids import OrgId
 from shared.web.actor import Actor, sign_identity
@@ -25,6 +27,17 @@ SIGNED_FOR: Final = timedelta(seconds=10)
 UNKNOWN_FOR: Final = timedelta(seconds=1)
 REMEMBERED: Final = 10_000
 REMEMBERED_UNKNOWN: Final = 2_000
+STRANGERS_AT_ONCE: Final = 32
+STRANGERS_OF_A_PLACE: Final = 8
+STRANGER_WAIT_SECONDS: Final = 5.0
+
+
+class TooManyUnknown(Exception):
+    """A place has sent too many unknown credentials; `seconds` until it is listened to again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +80,9 @@ class Credentials:
 
     def __init__(self, verify: Verify, *, remember_seconds: float, is_heard: Callable[[], bool]) -> None:
         self._verify = verify
+        self._strangers = Strangers()
+        self._lane = Lane(most=STRANGERS_AT_ONCE, each=STRANGERS_OF_A_PLACE, wait_seconds=STRANGER_WAIT_SECONDS)
+        self._familiar: OrderedDict[bytes, None] = OrderedDict()
         self._remember = timedelta(seconds=remember_seconds)
         self._is_heard = is_heard
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
@@ -75,18 +91,22 @@ class Credentials:
         self._under_way: dict[bytes, asyncio.Task[Caller | None]] = {}
         self._generation = 0
 
-    async def caller_of(self, credential: str, *, at: datetime) -> Caller | None:
-        """Who `credential` stands for; None when identity does not know it. Raises ServiceAway."""
-        if not self._is_heard():
-            verified = await self._verify(credential)
-            return None if verified is None else Caller(verified)
+    async def caller_of(self, credential: str, *, at: datetime, place: str) -> Caller | None:
+        """Who `credential`, sent from `place`, stands for; None when identity does not know it.
+
+        Raises ServiceAway, and TooManyUnknown when `place` has sent too many that are unknown: what was known before
+        is asked about all the same, and before all that is new.
+        """
         digest = hashlib.sha256(credential.encode()).digest()
+        if not self._is_heard():
+            verified = await self._vouched(digest, credential, at, place)
+            return None if verified is None else Caller(verified)
         known = self._known.get(digest) or self._unknown.get(digest)
         if known is not None and at < known.fresh_until:
             if known.caller is not None:
                 self._known.move_to_end(digest)
             return known.caller
-        return await self._shared(digest, credential, at)
+        return await self._shared(digest, credential, at, place)
 
     def forget_organisation(self, org: OrgId) -> None:
         """Ask again about all of an organisation: something about its people or credentials has changed."""
@@ -114,17 +134,40 @@ class Credentials:
         self._generation += 1
         self._under_way.clear()
 
-    async def _shared(self, digest: bytes, credential: str, at: datetime) -> Caller | None:
+    async def _vouched(self, digest: bytes, credential: str, at: datetime, place: str) -> Verified | None:
+        """What identity says, asked when it is this credential's turn."""
+        if digest in self._familiar:
+            verified = await self._verify(credential)
+        else:
+            self._check(place, at)
+            async with self._lane.turn_of(place):
+                self._check(place, at)  # those before it may have been the last
+                verified = await self._verify(credential)
+        if verified is None:
+            self._strangers.note(place, digest, at=at)
+            self._familiar.pop(digest, None)
+            return None
+        self._familiar[digest] = None
+        self._familiar.move_to_end(digest)
+        while len(self._familiar) > REMEMBERED:
+            self._familiar.popitem(last=False)
+        return verified
+
+    def _check(self, place: str, at: datetime) -> None:
+        if seconds := self._strangers.wait_seconds(place, at=at):
+            raise TooManyUnknown(seconds)
+
+    async def _shared(self, digest: bytes, credential: str, at: datetime, place: str) -> Caller | None:
         task = self._under_way.get(digest)
         if task is None:
-            task = asyncio.create_task(self._ask(digest, credential, at))
+            task = asyncio.create_task(self._ask(digest, credential, at, place))
             self._under_way[digest] = task
             task.add_done_callback(lambda done: self._landed(digest, done))
         return await asyncio.shield(task)
 
-    async def _ask(self, digest: bytes, credential: str, at: datetime) -> Caller | None:
+    async def _ask(self, digest: bytes, credential: str, at: datetime, place: str) -> Caller | None:
         generation = self._generation
-        verified = await self._verify(credential)
+        verified = await self._vouched(digest, credential, at, place)
         caller = None if verified is None else Caller(verified)
         if generation == self._generation and self._is_heard():
             self._remember_answer(digest, verified, caller, at)

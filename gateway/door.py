@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from gateway.authentication import credential_in
 from gateway.call import Call, CallerGone, begin
 from gateway.compression import compressed
 from gateway.cors import Cors
-from gateway.credentials import Credentials
-from gateway.forwarding import Forwarding
+from gateway.credentials import Caller, Credentials, TooManyUnknown
+from gateway.forwarding import Forwarding, abandon
+from gateway.headers import with_head
+from gateway.lanes import LaneFull
 from gateway.limiter import BURST, Limiter
 from gateway.refusals import (
     NoSuchPath,
@@ -22,17 +25,23 @@ from gateway.refusals import (
     RateLimited,
     Refusal,
     ServiceAway,
+    TooManyStrangers,
     Unauthenticated,
 )
-from gateway.routes import engagement_in, is_own, is_public, owner_of, template_of
+from gateway.routes import Service, engagement_in, is_own, is_public, owner_of, template_of
 from gateway.streams import ConnectionLost
+from shared.sparing import Sparing
 from shared.telemetry import log
+from shared.web.bounds import place_of
 from shared.web.last_words import SAFE
 
 _ONLY_BY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 
+STRANGER_SECONDS: Final = 1.0
+
 _log = log(__name__)
+_often = Sparing(_log)
 
 
 class Door:
@@ -70,7 +79,7 @@ class Door:
             _log.exception("request failed", method=call.method, path=call.path)
             answer = refusals.answer(error, path=call.path)
         answer = compressed(answer, call.named.get(b"accept-encoding", b""))
-        await _deliver(answer, self._always_said(call), send)
+        await _deliver(answer, self._always_said(call), send, is_head=call.method == "HEAD")
 
     def _always_said(self, call: Call) -> Headers:
         """What every answer to this call carries."""
@@ -89,13 +98,24 @@ class Door:
         """Raises Unauthenticated, RateLimited, ServiceAway."""
         if is_public(call.method, call.path):
             return
-        caller = await self._credentials.caller_of(credential_in(call), at=call.at)
+        caller = await self._caller_of(call)
         if caller is None:
             raise Unauthenticated
         call.caller = caller
         wait_seconds = self._limiter.take(caller.credential_id, at=monotonic())
         if wait_seconds:
             raise RateLimited(wait_seconds)
+
+    async def _caller_of(self, call: Call) -> Caller | None:
+        """Raises TooManyStrangers, not at once: guessing is to be slow, and to cost the others nothing."""
+        place = place_of(self._forwarding.address_of(call))
+        try:
+            return await self._credentials.caller_of(credential_in(call), at=call.at, place=place)
+        except LaneFull as error:
+            raise ServiceAway(Service.IDENTITY, "too many unknown credentials wait") from error
+        except TooManyUnknown as error:
+            await asyncio.sleep(STRANGER_SECONDS)
+            raise TooManyStrangers(error.seconds) from error
 
     async def _answered(self, call: Call) -> Answer:
         if "\0" in call.path:
@@ -107,7 +127,7 @@ class Door:
         engagement_id = engagement_in(call.path)
         if engagement_id is None:
             return await self._forwarding.forward(call, service)
-        if call.method == "GET":
+        if call.method in ("GET", "HEAD"):
             return await composition.engagement(self._forwarding, call, engagement_id)
         composition.without_seen(call)
         return await self._forwarding.forward(call, service)
@@ -127,13 +147,17 @@ class Door:
 
 def _refused(call: Call, refusal: Refusal) -> Answer:
     if isinstance(refusal, ServiceAway):
-        _log.warning("service away", service=refusal.service, cause=refusal.cause, method=call.method, path=call.path)
+        _often.warning("service away", refusal.service, cause=refusal.cause, method=call.method, path=call.path)
     return refusals.answer(refusal, path=call.path)
 
 
-async def _deliver(answer: Answer, said: Headers, send: Send) -> None:
+async def _deliver(answer: Answer, said: Headers, send: Send, *, is_head: bool = False) -> None:
     """Send the answer; one that breaks off half way is left incomplete, so that the caller cannot take it for whole."""
     await send({"type": "http.response.start", "status": answer.status, "headers": _signed(answer.headers, said)})
+    if is_head:
+        abandon(answer)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         return
@@ -142,14 +166,15 @@ async def _deliver(answer: Answer, said: Headers, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except ConnectionLost as error:
-        _log.warning("answer broke off", cause=str(error))
+        _often.warning("answer broke off", str(error))
     finally:
         answer.body.abandon()
 
 
 def _signed(headers: Headers, said: Headers) -> Headers:
-    """With what every answer carries."""
-    headers = [*headers, *said]
+    """With what every answer carries; wherever GET is allowed, HEAD is too."""
+    headers = [(name, with_head(value) if name == b"allow" else value) for name, value in headers]
+    headers += said
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_NOT_STORED)
     return headers

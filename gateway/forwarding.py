@@ -10,20 +10,25 @@ from gateway.authentication import IDENTITY, Identity
 from gateway.call import Call
 from gateway.credentials import Credentials
 from gateway.headers import (
-    Network,
     client_address,
     forwarded_answer,
     forwarded_request,
     public_url,
 )
+from gateway.lanes import Lane, LaneFull
+from gateway.patience import patience_seconds
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.upstream import Upstream
+from shared.web.bounds import Network, place_of
 from shared.web.origin import PUBLIC_URL_HEADER
 
 _PUBLIC_URL: Final = PUBLIC_URL_HEADER.encode()
 _CLIENT_ADDRESS: Final = b"serx-client-address"
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+LOGINS_AT_ONCE: Final = 32
+LOGINS_OF_A_PLACE: Final = 16
+LOGIN_WAIT_SECONDS: Final = 10.0
 
 
 class Forwarding:
@@ -45,6 +50,11 @@ class Forwarding:
         self._credentials = credentials
         self._public_url = public_url.rstrip("/").encode()
         self._trusted_proxies = trusted_proxies
+        self._logins = Lane(most=LOGINS_AT_ONCE, each=LOGINS_OF_A_PLACE, wait_seconds=LOGIN_WAIT_SECONDS)
+
+    def address_of(self, call: Call) -> str:
+        """The caller's address, as far as it can be known."""
+        return client_address(call.scope, self._trusted_proxies)
 
     async def forward(self, call: Call, service: Service) -> Answer:
         """The call as it came, answered by `service`. Raises ServiceAway."""
@@ -60,10 +70,12 @@ class Forwarding:
         """
         headers = [*headers, *self._told(call, service)]
         upstream = self._upstreams[service]
+        patience = patience_seconds(call)
         if instead is None:
-            answer = await upstream.exchange(call.method, call.target, headers, call.body)
+            method = "GET" if call.method == "HEAD" else call.method
+            answer = await upstream.exchange(method, call.target, headers, call.body, patience_seconds=patience)
         else:
-            answer = await upstream.exchange("GET", instead, headers)
+            answer = await upstream.exchange("GET", instead, headers, patience_seconds=patience)
         if answer.status == 401 and service is not Service.IDENTITY:
             abandon(answer)
             raise ServiceAway(service, "it does not accept the signed identity")
@@ -75,6 +87,8 @@ class Forwarding:
 
         Identity alone sees the credential itself: it has to know which session logs out.
         """
+        if call.caller is None:
+            return await self._stranger_to_identity(call, headers)
         headers += [(name, value) for name, value in call.headers if name == b"authorization"]
         may_have_changed = call.method not in _READS
         try:
@@ -82,14 +96,22 @@ class Forwarding:
             may_have_changed = may_have_changed and not 400 <= answer.status < 500
             return answer
         finally:
-            if may_have_changed and call.caller is not None:
+            if may_have_changed:
                 self._credentials.forget_organisation(call.caller.actor.org_id)
+
+    async def _stranger_to_identity(self, call: Call, headers: Headers) -> Answer:
+        """A login takes its turn among the logins, and no way from those whom the gateway knows."""
+        try:
+            async with self._logins.turn_of(place_of(self.address_of(call))):
+                return await self.send(call, Service.IDENTITY, headers)
+        except LaneFull as error:
+            raise ServiceAway(Service.IDENTITY, "too many logins wait") from error
 
     def _told(self, call: Call, service: Service) -> Headers:
         """What the gateway says about a call, and nobody else may."""
         told: Headers = [
             (_PUBLIC_URL, self._public_url or _address_in(call)),
-            (_CLIENT_ADDRESS, client_address(call.scope, self._trusted_proxies).encode()),
+            (_CLIENT_ADDRESS, self.address_of(call).encode()),
             (b"x-request-id", call.request_id.encode()),
             (b"traceparent", call.traceparent.encode()),
         ]

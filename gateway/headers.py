@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from gateway.answers import Headers
+from shared.web.bounds import Network, is_address, is_within
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -49,8 +50,6 @@ _KEPT: Final = _HOP_BY_HOP | {
 _BODILESS: Final = frozenset({204, 304})
 _HOST: Final = re.compile(rb"^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 def forwarded_request(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The caller's headers that a service may see, as they came."""
@@ -75,6 +74,14 @@ def forwarded_answer(headers: Headers, *, status: int) -> Headers:
     ]
 
 
+def with_head(allowed: bytes) -> bytes:
+    """An `Allow` that names HEAD as well where it names GET: the services leave HEAD to the gateway."""
+    methods = {method.strip() for method in allowed.split(b",")}
+    if b"GET" not in methods:
+        return allowed
+    return b", ".join(sorted(methods | {b"HEAD"}))
+
+
 def by_name(headers: Headers) -> Mapping[bytes, bytes]:
     """The first header of each name."""
     return dict(reversed(headers))
@@ -93,14 +100,14 @@ def public_url(host: bytes, proto: bytes, *, scheme: str, server: tuple[str, int
 def client_address(scope: Any, trusted: Sequence[Network]) -> str:
     """The caller's address: of the connection, or, behind trusted proxies, the last one that they did not add."""
     address = (scope.get("client") or ("", 0))[0]
-    if not trusted or not _is_in(address, trusted):
+    if not is_within(address, trusted):
         return address
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     for hop in reversed([part.strip() for part in ",".join(told).split(",")]):
-        if not _is_address(hop):
+        if not is_address(hop):
             break
         address = hop
-        if not _is_in(hop, trusted):
+        if not is_within(hop, trusted):
             break
     return address
 
@@ -116,15 +123,3 @@ def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[by
         if name == b"connection":
             named |= {part.strip().lower() for part in value.split(b",")}
     return named
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_in(address: str, trusted: Sequence[Network]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in trusted)

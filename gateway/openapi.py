@@ -17,7 +17,10 @@ Names = dict[str, str]
 TITLE: Final = "Service-Engine-X"
 DESCRIPTION: Final = (
     "One signature turns a proposal into an engagement, its projects and an order. "
-    "Authenticate with an API token or a session token from `POST /api/auth/login`."
+    "Authenticate with an API token or a session token from `POST /api/auth/login`. "
+    "`HEAD` answers wherever `GET` does, with the same headers and no body. A request line is at most 16 KiB long (414), a "
+    "head 64 KiB and 100 fields (431), a body 1 MiB (413), without a `Content-Encoding` (415). What does not arrive within a "
+    "minute or so is given up (408). More than 100 unknown credentials a minute from one address are 429."
 )
 GATEWAY: Final = "gateway"
 _SCHEMAS: Final = "#/components/schemas/"

@@ -21,9 +21,17 @@ class Unauthenticated(Refusal):
 class RateLimited(Refusal):
     """The credential has asked too much; `seconds` until the next request would pass."""
 
+    detail = "The credential has used up its rate limit."
+
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+
+
+class TooManyStrangers(RateLimited):
+    """Too many unknown credentials came from the caller's address; `seconds` until it is listened to again."""
+
+    detail = "Too many unknown credentials came from this address."
 
 
 class BodyTooLarge(Refusal):
@@ -69,7 +77,7 @@ def _explained(error: Exception) -> tuple[problems.Kind, str, dict[str, str]]:
             return problems.UNAUTHENTICATED, "The request needs a valid bearer credential.", {}
         case RateLimited():
             retry_after = {"retry-after": str(max(1, math.ceil(error.seconds)))}
-            return problems.RATE_LIMITED, "The credential has used up its rate limit.", retry_after
+            return problems.RATE_LIMITED, error.detail, retry_after
         case BodyTooLarge():
             return problems.TOO_LARGE, "The body is over 1 MiB.", {}
         case NullCharacter() | NoSuchPath():

@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 from gateway.answers import Answer, Headers
 from gateway.connection import Connection
+from gateway.patience import READ_SECONDS
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.streams import ConnectionLost
 
 CONNECT_SECONDS: Final = 2.0
-PATIENCE_SECONDS: Final = 40.0
-"""Longer than the longest `Prefer: wait`, which is 30."""
 IDLE_SECONDS: Final = 60.0
 """Shorter than the 75 s for which a service keeps an idle connection, so that it does not close under a request."""
 MOST_CONNECTIONS: Final = 1000
@@ -50,7 +49,7 @@ class Upstream:
         body: bytes = b"",
         *,
         is_repeatable: bool = False,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = READ_SECONDS,
     ) -> Answer:
         """Send one request. Raises ServiceAway when it cannot be reached, breaks off, or does not answer in time.
 

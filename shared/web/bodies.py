@@ -46,11 +46,13 @@ class JsonRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as the struct that the handler asks for.
 
-        Raises NotJson (415) and InvalidInput (400) with the errors of all fields.
+        Raises NotJson, Encoded (both 415) and InvalidInput (400) with the errors of all fields.
         """
         field = self.route_handler.parsed_data_field
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
+            if self.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+                raise Encoded("The body must be sent as it is, without a Content-Encoding.")
             if media_type != "application/json":
                 raise NotJson("The body must be sent as application/json.")
             return decode(await self.body(), field.annotation if field else Any)

@@ -89,12 +89,15 @@ def place_of(address: str) -> str:
     return str(ipaddress.ip_network((found, IPV6_OF_ONE), strict=False))
 
 
-def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether `address` is in one of `networks`; what is no address is in none."""
-    if not networks:
-        return False
+def is_address(text: str) -> bool:
+    """Whether `text` is an IP address."""
     try:
-        found = ipaddress.ip_address(address)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
-    return any(found in network for network in networks)
+    return True
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether `address` is in one of `networks`; what is no address is in none."""
+    return bool(networks) and is_address(address) and any(ipaddress.ip_address(address) in one for one in networks)

@@ -285,3 +285,40 @@ async def test_a_parameter_that_cannot_be_read_or_is_unknown_is_400_and_named(in
             if answer.status_code != 400 or name not in answer.json().get("errors", {}):
                 found[f"{route} {name}={value}"] = (answer.status_code, answer.text[:100])
     assert found == {}
+
+
+async def test_head_answers_wherever_get_does(installation: Installation, world: World):
+    """With the same headers (but what moves by itself), and no body."""
+    moving = {"x-request-id", "ratelimit", "content-length"}
+    found, tried = {}, 0
+    for route in world.routes:
+        if route.method != "get":
+            continue
+        path = route.filled(world.ids)
+        got, head = [await installation.call(method, path) for method in ("GET", "HEAD")]
+        named = {name: value for name, value in got.headers.items() if name not in moving}
+        same = {name: value for name, value in head.headers.items() if name not in moving}
+        tried += 1
+        if (head.status_code, same, head.content) != (got.status_code, named, b""):
+            found[str(route)] = (got.status_code, head.status_code, named, same)
+        if route.path != "/api/health" and head.headers["content-length"] != got.headers["content-length"]:
+            found[str(route)] = (got.headers["content-length"], head.headers["content-length"])
+    assert found == {}
+    assert tried > 20
+
+
+async def test_a_body_in_a_content_coding_is_415_whatever_it_says(installation: Installation, world: World):
+    found, tried = {}, 0
+    for route in world.routes:
+        if "requestBody" not in route.operation:
+            continue
+        for coding in ("gzip", "br", "deflate, gzip"):
+            headers = {"content-encoding": coding, "content-type": "application/json"}
+            answer = await installation.call(
+                route.method.upper(), route.filled(world.ids), content=b"{}", headers=headers
+            )
+            tried += 1
+            if answer.status_code != 415 or answer.headers.get("accept-encoding") != "identity":
+                found[f"{route} {coding}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 50

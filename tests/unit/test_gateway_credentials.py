@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.credentials import Caller, Credentials, Verified
+from gateway.credentials import STRANGERS_OF_A_PLACE, Caller, Credentials, TooManyUnknown, Verified
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from shared.contracts.identity import CredentialRevoked
@@ -60,8 +60,8 @@ class Scene:
             self.identity.verify, remember_seconds=remember_seconds, is_heard=lambda: self.is_heard
         )
 
-    async def ask(self, credential: str = "a", after: float = 0) -> Caller | None:
-        return await self.credentials.caller_of(credential, at=NOW + timedelta(seconds=after))
+    async def ask(self, credential: str = "a", after: float = 0, place: str = "192.0.2.1") -> Caller | None:
+        return await self.credentials.caller_of(credential, at=NOW + timedelta(seconds=after), place=place)
 
 
 @pytest.fixture
@@ -228,6 +228,77 @@ async def test_what_is_remembered_is_bounded(scene: Scene, monkeypatch: pytest.M
         await scene.ask(str(number))
     assert len(scene.credentials._known) == len(scene.credentials._of_organisation) == 3
     assert len(scene.credentials._unknown) == 2
+
+
+async def guess(scene: Scene, count: int, *, after: float = 0, place: str = "192.0.2.1") -> list[str]:
+    """What becomes of that many different unknown credentials, one after the other."""
+    found = []
+    for number in range(count):
+        try:
+            found.append("known" if await scene.ask(f"guess-{after}-{number}", after, place) else "unknown")
+        except TooManyUnknown as error:
+            found.append(f"wait {error.seconds:.0f}")
+    return found
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_after_a_hundred_unknown_credentials_a_place_waits_for_the_minute_to_end(
+    scene: Scene, *, is_heard: bool
+) -> None:
+    scene.is_heard = is_heard
+    assert await guess(scene, 103) == ["unknown"] * 100 + ["wait 60"] * 3
+    assert scene.identity.asked == 100
+    assert await guess(scene, 1, after=59) == ["wait 1"]
+    assert await guess(scene, 1, after=60) == ["unknown"]
+
+
+async def test_another_place_is_listened_to(scene: Scene) -> None:
+    await guess(scene, 101)
+    scene.identity.known["a"] = verified()
+    assert await scene.ask(place="192.0.2.2") is not None
+    with pytest.raises(TooManyUnknown):
+        await scene.ask("b")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_who_was_known_is_asked_about_whatever_else_comes_from_there(scene: Scene, *, is_heard: bool) -> None:
+    scene.is_heard = is_heard
+    scene.identity.known["a"] = verified()
+    assert await scene.ask() is not None
+    await guess(scene, 101)
+    assert await scene.ask(after=31) is not None
+    del scene.identity.known["a"]
+    assert await scene.ask(after=62) is None
+
+
+async def test_the_same_unknown_credential_again_is_no_further_one(scene: Scene) -> None:
+    for second in range(200):
+        assert await scene.ask("old", after=second * 0.29) is None
+    assert await guess(scene, 1, after=59) == ["unknown"]
+
+
+async def test_strangers_wait_in_a_lane_and_who_is_known_does_not(scene: Scene) -> None:
+    scene.identity.known["a"] = verified()
+    await scene.ask()
+    scene.identity.may_answer.clear()
+    strangers = [asyncio.create_task(scene.ask(f"guess-{number}")) for number in range(50)]
+    await scene.identity.until_asked(1 + STRANGERS_OF_A_PLACE)
+    known = asyncio.create_task(scene.ask(after=31))
+    await scene.identity.until_asked(1 + STRANGERS_OF_A_PLACE + 1)
+    other = asyncio.create_task(scene.ask("guess", place="192.0.2.2"))
+    await scene.identity.until_asked(1 + STRANGERS_OF_A_PLACE + 2)
+    assert scene.identity.asked == 1 + STRANGERS_OF_A_PLACE + 2
+    scene.identity.may_answer.set()
+    assert await known is not None
+    assert await other is None
+    assert await asyncio.gather(*strangers) == [None] * 50
+
+
+async def test_what_is_kept_about_places_is_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.strangers.PLACES", 3)
+    for number in range(10):
+        await guess(scene, 1, after=number / 100, place=f"192.0.2.{number}")
+    assert len(scene.credentials._strangers._windows) == 3
 
 
 def test_a_signed_identity_is_used_again_for_ten_seconds_and_per_service() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.call import begin
+from gateway.patience import patience_seconds
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.streams import ConnectionLost
@@ -221,3 +223,42 @@ async def test_a_body_that_stands_still_is_given_up() -> None:
         answer = await upstream.exchange("GET", b"/", [], patience_seconds=0.05)
         with pytest.raises(ConnectionLost):
             await answer.read()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "prefer", "seconds"),
+    [
+        ("GET", "/api/orders", b"wait=30", 10),
+        ("HEAD", "/api/engagements/1", b"", 10),
+        ("OPTIONS", "/api/proposals/1/sign", b"", 10),
+        ("GET", "/api/proposals/1/sign", b"", 10),
+        ("POST", "/api/orders", b"wait=30", 25),
+        ("POST", "/api/proposals/1/sign", b"", 20),
+        ("POST", "/api/proposals/1/sign/", b"wait=0", 10),
+        ("POST", "/api/proposals/1/sign", b"respond-async, wait=3", 13),
+        ("POST", "/api/proposals/1/sign", b"wait=999999", 40),
+    ],
+)
+def test_a_service_has_its_share_of_the_time(method: str, path: str, prefer: bytes, seconds: float) -> None:
+    call = begin({"headers": [(b"prefer", prefer)], "method": method, "path": path})
+    assert patience_seconds(call) == seconds
+
+
+async def test_a_service_that_hangs_is_503_and_so_is_what_is_composed_with_it(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        await end.wait()
+
+    monkeypatch.setattr("gateway.patience.READ_SECONDS", 0.2)
+    engagement = "0197b3a0-0000-7000-8000-000000000001"
+    here.orders.answers["/api/orders"] = hang
+    here.conversations.answers[f"/internal/engagements/{engagement}/conversations"] = hang
+    for method in ("GET", "HEAD"):
+        for path in ("/api/orders", f"/api/engagements/{engagement}"):
+            answer = await here.caller.request(method, path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    end.set()
+    assert (await here.caller.get("/api/proposals")).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -119,3 +120,34 @@ async def test_the_wrong_method_on_an_own_page_is_405(here: World) -> None:
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
     assert (await here.caller.post("/api/health", headers={"authorization": ""})).status_code == 401
+
+
+async def test_strangers_from_one_address_are_429_and_the_known_go_on(apart: World) -> None:
+    assert (await apart.caller.get("/api/orders")).status_code == 200
+    for number in range(100):
+        answer = await apart.caller.get("/api/orders", headers={"authorization": f"Bearer guess-{number}"})
+        assert answer.status_code == 401
+    verified = apart.identity.verified
+    answer = await apart.caller.get("/api/orders", headers={"authorization": "Bearer another"})
+    assert_problem(answer, 429, "/api/orders")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert apart.identity.verified == verified
+    for nothing in ("", "Basic x", "Bearer"):
+        assert (await apart.caller.get("/api/orders", headers={"authorization": nothing})).status_code == 401
+    apart.door._credentials.forget_all()
+    assert (await apart.caller.get("/api/orders")).status_code == 200
+
+
+async def test_many_strangers_at_once_cost_the_known_nothing(apart: World) -> None:
+    assert (await apart.caller.get("/api/orders")).status_code == 200
+    async with httpx.AsyncClient(base_url=apart.url, trust_env=False, timeout=30) as stranger:
+        guesses = [
+            asyncio.create_task(stranger.get("/api/orders", headers={"authorization": f"Bearer guess-{number}"}))
+            for number in range(150)
+        ]
+        for _ in range(10):
+            apart.door._credentials.forget_all()
+            assert (await apart.caller.get("/api/orders")).status_code == 200
+        statuses = [answer.status_code for answer in await asyncio.gather(*guesses)]
+    assert set(statuses) == {401, 429}
+    assert 100 <= statuses.count(401) <= 108, "those who are being asked about are not counted yet"
