@@ -18,9 +18,9 @@ TITLE: Final = "Service-Engine-X"
 DESCRIPTION: Final = (
     "One signature turns a proposal into an engagement, its projects and an order. "
     "Authenticate with an API token or a session token from `POST /api/auth/login`. "
-    "`HEAD` answers wherever `GET` does, with the same headers and no body. A request line is at most 16 KiB long (414), a "
-    "head 64 KiB and 100 fields (431), a body 1 MiB (413), without a `Content-Encoding` (415). What does not arrive within a "
-    "minute or so is given up (408). More than 100 unknown credentials a minute from one address are 429."
+    "`HEAD` answers wherever `GET` does, with the same headers and no body. A request line is at most 16 KiB (414), "
+    "a head 64 KiB and 100 fields (431), a body 1 MiB (413), without a `Content-Encoding` (415). A request that stands "
+    "still for half a minute is given up (408). More than 100 unknown credentials a minute from one address are 429."
 )
 GATEWAY: Final = "gateway"
 _SCHEMAS: Final = "#/components/schemas/"

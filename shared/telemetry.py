@@ -12,7 +12,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
@@ -63,26 +62,6 @@ def set_up_logging(process: str, *, format: str, level: str) -> None:
 
 
 class Unfailing:
-    """A stream whose writes never raise: an answer does not depend on whether its log line could be written."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        """Write `text`, or count it as lost where the disk is full or the other end gone."""
-        try:
-            self._stream.write(text)
-        except (OSError, ValueError):
-            LOG_LINES_LOST.inc()
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except (OSError, ValueError):
-            LOG_LINES_LOST.inc()
-
-
-class Unfailing:
     """A stream for a log: a line that cannot be written (a full disk, a reader that is gone) is lost, and nothing else.
 
     What is logged about is more important than the line: neither an answer nor a loop may end because of it.
@@ -92,13 +71,17 @@ class Unfailing:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
+        try:
             return self._stream.write(text)
-        return 0
+        except (OSError, ValueError):
+            LOG_LINES_LOST.inc()
+            return 0
 
     def flush(self) -> None:
-        with suppress(OSError):
+        try:
             self._stream.flush()
+        except (OSError, ValueError):
+            LOG_LINES_LOST.inc()
 
 
 def begin_trace(parent: str | None = None, *, name: str = "request", role: Role = "server") -> str:
