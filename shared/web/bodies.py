@@ -15,10 +15,12 @@ from shared.web.reading import Path, Reading, null_characters
 from shared.web.shaping import convert, may_be_too_long, shaped, texts_too_long
 
 MAX_BODY_BYTES = 1024 * 1024
+_UNCODED = {"accept-encoding": "identity"}
+"""What a caller who sends a content coding is told (RFC 9110, 12.5.3)."""
 
 
 class NotJson(HTTPException):
-    """The body is not sent as `application/json`."""
+    """The body is not sent as `application/json`, or not as it is (a `Content-Encoding`)."""
 
     status_code = 415
 
@@ -46,13 +48,13 @@ class JsonRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as the struct that the handler asks for.
 
-        Raises NotJson, Encoded (both 415) and InvalidInput (400) with the errors of all fields.
+        Raises NotJson (415) and InvalidInput (400) with the errors of all fields.
         """
         field = self.route_handler.parsed_data_field
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             if self.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-                raise Encoded("The body must be sent as it is, without a Content-Encoding.")
+                raise NotJson("The body must be sent as it is, without a Content-Encoding.", headers=_UNCODED)
             if media_type != "application/json":
                 raise NotJson("The body must be sent as application/json.")
             return decode(await self.body(), field.annotation if field else Any)

@@ -92,7 +92,9 @@ def test_the_title_does_not_vary_with_the_occurrence():
 def test_every_kind_has_a_slug_and_a_title_of_its_own():
     kinds = [kind for kind in vars(problems).values() if isinstance(kind, Kind)]
     assert len({kind.slug for kind in kinds}) == len({kind.title for kind in kinds}) == len(kinds)
-    assert {400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503} == {kind.status for kind in kinds}
+    assert {400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 422, 429, 431, 500, 503} == {
+        kind.status for kind in kinds
+    }
 
 
 def test_who_is_not_known_is_told_how_and_who_comes_early_is_told_when():
