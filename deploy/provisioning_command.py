@@ -10,10 +10,12 @@ import asyncpg
 
 from deploy.environment import setting
 from deploy.failure import Failure
-from deploy.provisioning import database_name, owner_role, provision, service_role
+from deploy.provisioning import ROLE_CONNECTIONS, database_name, owner_role, provision, service_role
 from shared.messaging.topology import SERVICES
 
+MOST_CONNECTIONS = 10_000
 _ADMIN = "SERX_ADMIN_DSN"
+_CONNECTIONS = "SERX_ROLE_CONNECTIONS"
 
 
 def provision_services(*services: str) -> None:
@@ -21,6 +23,10 @@ def provision_services(*services: str) -> None:
 
     SERX_ADMIN_DSN is an administrator's. The passwords are those of the DSNs with which the services and their owners
     log in, such as SERX_ORDERS_DATABASE_DSN and SERX_ORDERS_MIGRATION_DSN. Can be repeated: it also sets the passwords.
+    SERX_ROLE_CONNECTIONS is how many connections each service may have, over all of its replicas: 128 when not set.
+
+    Nobody may connect to the databases `postgres` and `template1` afterwards who was not granted that: by default every
+    role of the server may.
 
     Parameters
     ----------
@@ -32,15 +38,28 @@ def provision_services(*services: str) -> None:
         raise Failure(f"To provision, set {_ADMIN} to the DSN of an administrator of PostgreSQL.")
     wanted = {service: _passwords(service) for service in services or SERVICES}
     try:
-        asyncio.run(_provision_all(admin_dsn, wanted))
+        left = asyncio.run(_provision_all(admin_dsn, wanted, role_connections()))
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise Failure("The databases could not be made.", [f"{type(error).__name__}: {error}"]) from error
     print(f"Databases and roles are there: {', '.join(wanted)}.")
+    for sentence in left:
+        print(sentence)
 
 
-async def _provision_all(admin_dsn: str, wanted: Mapping[str, tuple[str, str]]) -> None:
+def role_connections() -> int:
+    """How many connections a service's role may have. Raises Failure for what is no such number."""
+    text = setting(_CONNECTIONS) or str(ROLE_CONNECTIONS)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_CONNECTIONS):
+        raise Failure(f"{_CONNECTIONS} has to be a number from 1 to {MOST_CONNECTIONS}, such as {ROLE_CONNECTIONS}.")
+    return int(text)
+
+
+async def _provision_all(admin_dsn: str, wanted: Mapping[str, tuple[str, str]], connections: int) -> list[str]:
+    """What could not be done, each once."""
+    left: list[str] = []
     for service, (owner, own) in wanted.items():
-        await provision(admin_dsn, service, owner, own)
+        left += await provision(admin_dsn, service, owner, own, connections=connections)
+    return list(dict.fromkeys(left))
 
 
 def _passwords(service: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from deploy.local.probes import http_ready
 from deploy.local.screen import Screen
 from deploy.local.supervisor import Supervisor
 from deploy.provisioning import provision
+from deploy.provisioning_command import role_connections
 from shared.database.migrate import MigrationFailed, migrate
 from shared.messaging import stream_keeper
 from shared.messaging.topology import PROCESSES, SERVICES
@@ -149,6 +150,7 @@ class Installation:
                 service,
                 site.credentials.owner(service),
                 site.credentials.database(service),
+                connections=role_connections(),
             )
             await migrate(site.addresses.migration(service), service)
         except MigrationFailed as error:
