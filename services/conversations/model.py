@@ -81,7 +81,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation as its reader may know it: counts, times and messages leave out what they may not see.
 
-    `version` counts its own changes; messages do not move it. `messages` are those that were asked for.
+    `version` counts its own changes; messages do not move it. `messages` are the newest of them, oldest first.
     """
 
     id: UUID
@@ -109,14 +109,15 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         )
         return self if now == self else replace(now, version=self.version + 1, updated_at=at)
 
-    def require_open(self) -> None:
-        """Raises ConversationIsClosed."""
-        if self.status is ConversationStatus.CLOSED:
+    def taking_message(self, *, from_client: bool, at: datetime) -> Conversation:
+        """As it is with one more message in it: a client's opens a closed one again. Raises ConversationIsClosed."""
+        if self.status is ConversationStatus.CLOSED and not from_client:
             raise ConversationIsClosed
+        return self.changed(status=ConversationStatus.OPEN, at=at)
 
 
 class ConversationIsClosed(StateForbids):
-    """Nothing is posted in a closed conversation."""
+    """Staff post nothing in a closed conversation."""
 
     def __init__(self) -> None:
         super().__init__("The conversation is Closed; open it again to post in it.")

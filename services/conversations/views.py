@@ -46,7 +46,7 @@ class AttachmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. A client is never shown an internal one."""
+    """A message; `content` is empty where it is its attachments alone. A client is never shown an internal one."""
 
     id: UUID
     conversation_id: UUID
@@ -82,7 +82,11 @@ class ConversationInInbox(ConversationSummary, frozen=True, kw_only=True):
 
 
 class ConversationView(ConversationSummary, frozen=True, kw_only=True):
-    """A conversation with its project and its messages, oldest first."""
+    """A conversation with its project and its newest messages, oldest first.
+
+    These are the newest 100, or fewer where they are longer than 8 MiB together. `message_count` says whether there are
+    more; the list of messages has them all.
+    """
 
     project: ProjectOfConversation
     messages: list[MessageView]

@@ -69,10 +69,18 @@ def test_a_change_to_what_it_is_already_is_none():
     assert before.changed(subject="Kickoff", status=ConversationStatus.OPEN, at=LATER) is before
 
 
-def test_only_an_open_conversation_takes_messages():
-    conversation().require_open()
+def test_an_open_conversation_takes_messages_and_stays_as_it_is():
+    before = conversation()
+    for from_client in (True, False):
+        assert before.taking_message(from_client=from_client, at=LATER) is before
+
+
+def test_a_clients_message_opens_a_closed_conversation_and_staffs_is_refused():
+    closed = conversation().changed(status=ConversationStatus.CLOSED, at=AT)
     with pytest.raises(ConversationIsClosed):
-        conversation().changed(status=ConversationStatus.CLOSED, at=LATER).require_open()
+        closed.taking_message(from_client=False, at=LATER)
+    opened = closed.taking_message(from_client=True, at=LATER)
+    assert opened == replace(closed, status=ConversationStatus.OPEN, version=closed.version + 1, updated_at=LATER)
 
 
 def test_staff_may_delete_any_message_and_a_client_their_own():

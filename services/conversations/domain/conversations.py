@@ -63,7 +63,10 @@ async def open_conversation(tx: Tx, actor: Actor, project: UUID, subject: str | 
 
 
 async def retrieve(tx: Tx, actor: Actor, place: Place, *, include_internal: bool = True) -> Conversation:
-    """The conversation with its messages, oldest first; to a client, internal ones are not there. Raises NotFound."""
+    """The conversation with its newest messages, oldest first; to a client, internal ones are not there.
+
+    Raises NotFound.
+    """
     shows_internal = actor.is_staff and include_internal
     found = await conversations.get(
         tx, actor.org_id, place.conversation, only_of=actor.client_id, shows_internal=shows_internal
@@ -102,10 +105,15 @@ async def change(
     before = await lock(tx, actor, place)
     precondition(before.version)
     after = before.changed(subject=changes.subject, status=changes.status, at=at)
+    await write_change(tx, before, after)
+    return await retrieve(tx, actor, place)
+
+
+async def write_change(tx: Tx, before: Conversation, after: Conversation) -> None:
+    """Write what became of a locked conversation, with its event; nothing where it is the same."""
     if after is not before:
         await conversations.save(tx, before, after)
         await tell_conversation(tx, "changed", after)
-    return await retrieve(tx, actor, place)
 
 
 async def lock(tx: Tx, actor: Actor, place: Place) -> Conversation:

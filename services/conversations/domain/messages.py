@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.conversations.domain.conversations import Place, lock
+from services.conversations.domain.conversations import Place, lock, write_change
 from services.conversations.domain.telling import tell_deleted, tell_posted
 from services.conversations.model import Attachment, Message
 from services.conversations.store import conversations
@@ -38,11 +38,15 @@ async def browse(tx: Tx, actor: Actor, place: Place, query: PageQuery, *, includ
 
 
 async def post(tx: Tx, actor: Actor, place: Place, new: NewMessage, at: datetime) -> Message:
-    """Post a message; it counts at once. Raises NotFound, Forbidden (a client's internal one), ConversationIsClosed."""
-    conversation = await lock(tx, actor, place)
+    """Post a message; it counts at once, and a client's opens a closed conversation again.
+
+    Raises NotFound, Forbidden (a client's internal one), ConversationIsClosed (for staff).
+    """
+    before = await lock(tx, actor, place)
     if new.is_internal and not actor.is_staff:
         raise Forbidden("Only staff may post internal messages.")
-    conversation.require_open()
+    conversation = before.taking_message(from_client=not actor.is_staff, at=at)
+    await write_change(tx, before, conversation)
     message = Message(
         id=new_id(),
         conversation_id=conversation.id,

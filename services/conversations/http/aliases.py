@@ -35,7 +35,11 @@ class AliasController(Controller):
     dependencies = {"place": Provide(old_place)}
     opt = {"resource": old_place_is_there}
 
-    @get(summary="Retrieve a conversation with its messages, oldest first", deprecated=True, responses=refusals(404))
+    @get(
+        summary="Retrieve a conversation with its newest messages, oldest first",
+        deprecated=True,
+        responses=refusals(404),
+    )
     async def retrieve(
         self,
         request: Request[Any, Any, Any],
@@ -98,7 +102,7 @@ class AliasController(Controller):
 
     @post(
         "/messages",
-        summary="Post a message in a conversation",
+        summary="Post a message in a conversation; a client's opens a closed one again",
         deprecated=True,
         opt={"resource": may_post_at_old_place},
         responses=MESSAGE_REFUSALS,

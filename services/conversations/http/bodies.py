@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
+from litestar.openapi.spec import Schema
 from msgspec import UNSET, Meta, UnsetType
 
 from services.conversations.domain.conversations import Changes
@@ -24,6 +26,17 @@ Url = Annotated[
         pattern=URL,
         description="An http or https address.",
         examples=["https://files.example/brief.pdf"],
+    ),
+]
+
+
+Content = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        pattern=NOT_BLANK,
+        description="Not blank. May be left out where there is an attachment.",
+        examples=["The first draft is ready."],
     ),
 ]
 
@@ -54,11 +67,26 @@ class AttachmentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class MessageBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    content: Annotated[str, Meta(min_length=1, examples=["The first draft is ready."])]
+    """A message; without `content` it has an attachment."""
+
+    rules_between: ClassVar = {
+        "any_of": [
+            Schema(required=["content"]),
+            Schema(required=["attachments"], properties={"attachments": Schema(min_items=1)}),
+        ]
+    }
+
+    content: Content | UnsetType = UNSET
     is_internal: Annotated[bool, Meta(description="For staff's eyes only; a client may not say so.")] = False
     attachments: Annotated[list[AttachmentBody], Meta(max_length=100)] = []
+
+    @classmethod
+    def faults_between(cls, sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        if "content" not in sent and not sent.get("attachments"):
+            yield "content", "Give content or an attachment."
 
     def message(self) -> NewMessage:
         """What the domain makes a message of."""
         attachments = tuple(Attachment(name=each.name, url=each.url, size=each.size) for each in self.attachments)
-        return NewMessage(content=self.content, is_internal=self.is_internal, attachments=attachments)
+        content = "" if self.content is UNSET else self.content
+        return NewMessage(content=content, is_internal=self.is_internal, attachments=attachments)

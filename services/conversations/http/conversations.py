@@ -90,7 +90,7 @@ class ConversationController(Controller):
     dependencies = {"place": Provide(conversation_place)}
     opt = {"resource": conversation_is_there}
 
-    @get(summary="Retrieve a conversation with its messages, oldest first", responses=refusals(404))
+    @get(summary="Retrieve a conversation with its newest messages, oldest first", responses=refusals(404))
     async def retrieve(
         self,
         request: Request[Any, Any, Any],
@@ -137,7 +137,7 @@ class ConversationController(Controller):
 
     @post(
         "/messages",
-        summary="Post a message in a conversation",
+        summary="Post a message in a conversation; a client's opens a closed one again",
         opt={"resource": may_post},
         responses=MESSAGE_REFUSALS,
     )

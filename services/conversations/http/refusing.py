@@ -14,7 +14,11 @@ from shared.web.actor import Actor
 from shared.web.openapi import refusals
 
 MESSAGE_REFUSALS: Final = refusals(
-    404, because={403: "A client cannot write an internal message", 409: "The conversation is Closed"}
+    404,
+    because={
+        403: "A client cannot write an internal message",
+        409: "The conversation is Closed, and staff have to open it again",
+    },
 )
 DELETE_REFUSALS: Final = refusals(404, because={403: "The message is somebody else's"})
 

@@ -18,6 +18,11 @@ from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 
 STAFF, CLIENT = "staff", "client"
+MOST_MESSAGES = 100
+MOST_BYTES = 8 * 1024 * 1024
+"""How much a single conversation brings along; the rest is in the list of its messages."""
+MOST_SUMMARIES = 1000
+"""How many conversations an engagement brings along, the newest; the rest is in the inbox."""
 READERS = (STAFF, CLIENT)
 SEEN = {
     STAFF: "c.message_count, c.last_message_at",
@@ -37,13 +42,19 @@ insert into conversations (id, org_id, version, project_id, subject, status, cre
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 # One statement, so that the counts are those of the messages beside them. `$4`: whether internal ones are shown.
+# The newest MOST_MESSAGES, and of them the newest MOST_BYTES and the one that passes these.
 GET = {
     reader: f"""
 select {COLUMNS}, {SEEN[reader]}, coalesce((
     select jsonb_agg(to_jsonb(shown) order by shown.created_at, shown.id) from (
-      select {messages.COLUMNS} from messages m {messages.SENDER}
-      where m.org_id = c.org_id and m.conversation_id = c.id and m.deleted_at is null and ($4 or not m.is_internal)
-    ) shown
+      select newest.*, sum(newest.bytes) over (order by newest.created_at desc, newest.id desc) - newest.bytes as newer
+      from (
+        select {messages.COLUMNS}, octet_length(m.content) + octet_length(m.attachments::text) as bytes
+        from messages m {messages.SENDER}
+        where m.org_id = c.org_id and m.conversation_id = c.id and m.deleted_at is null and ($4 or not m.is_internal)
+        order by m.created_at desc, m.id desc limit {MOST_MESSAGES}
+      ) newest
+    ) shown where shown.newer < {MOST_BYTES}
   ), '[]') as messages
 from {JOINED} where {THERE} and {MINE[reader]} and c.id = $3
 """
@@ -135,13 +146,13 @@ from ({{rows}}) page {{order}}
     for reader in READERS
 }
 # `$2` is the client who asks: they see their own, and neither count nor time of an internal message.
-OF_ENGAGEMENT = by_itself("""
+OF_ENGAGEMENT = by_itself(f"""
 select c.id, c.project_id, c.subject, c.status,
   case when $2::uuid is null then c.message_count else c.public_message_count end as message_count,
   case when $2::uuid is null then c.last_message_at else c.last_public_message_at end as last_message_at
 from projects p join conversations c on c.org_id = p.org_id and c.project_id = p.id
 where p.org_id = $1 and p.engagement_id = $3 and not p.is_deleted and ($2::uuid is null or p.client_id = $2)
-order by last_message_at desc nulls last, c.id
+order by last_message_at desc nulls last, c.id limit {MOST_SUMMARIES}
 """)
 
 
@@ -176,7 +187,7 @@ async def insert(tx: Tx, conversation: Conversation) -> None:
 async def get(
     tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | None, shows_internal: bool
 ) -> Conversation | None:
-    """The conversation with its messages, oldest first, if the caller may see it."""
+    """The conversation with its newest messages, oldest first, if the caller may see it."""
     return await tx.row(Conversation, GET[_reader(only_of)], org, only_of, conversation, shows_internal)
 
 
@@ -215,7 +226,7 @@ async def page_of_inbox(tx: Tx, org: UUID, filters: Filters, window: Window) -> 
 
 
 async def of_engagement(tx: Tx, org: UUID, engagement: UUID, *, only_of: UUID | None) -> list[Summary]:
-    """The conversations of all projects of an engagement, newest activity first."""
+    """The conversations of all projects of an engagement, newest activity first, MOST_SUMMARIES at most."""
     return await tx.rows(Summary, OF_ENGAGEMENT, org, only_of, engagement)
 
 

@@ -55,10 +55,12 @@ update projects set version = version + 1, deleted_at = $3, updated_at = $3
 where org_id = $1 and id = $2 and deleted_at is null
 returning org_id, id, version, engagement_id, client_id, name, true as is_deleted
 """
+MOST_PROJECTS = 1000
+"""How many projects an engagement brings along, the first; the rest is in the list of projects."""
 OF_ENGAGEMENT = f"""
 select {COLUMNS} from {JOINED}
 where p.org_id = $1 and p.engagement_id = $2 and p.deleted_at is null and p.cancelled_at is null
-order by p.created_at, p.id
+order by p.created_at, p.id limit {MOST_PROJECTS}
 """
 FILTERED = "p.org_id = $1 and p.deleted_at is null and p.cancelled_at is null and {where}"
 # What a project refers to is looked for once the page is known, for its rows only.

@@ -445,3 +445,66 @@ async def test_what_happens_is_told_without_a_word_of_what_was_written(
         "is_deleted": False,
     }
     assert (told["message.deleted"]["version"], told["message.deleted"]["is_deleted"]) == (2, True)
+
+
+async def test_a_message_may_be_its_attachments_alone(service: Service, staff: Actor, project: ProjectState):
+    path = await opens(service, staff, project)
+    brief = {"name": "brief.pdf", "url": "https://files.example/brief.pdf", "size": None}
+    answer = await service.call(staff, "POST", f"{path}/messages", json={"attachments": [brief]})
+    assert (answer.status_code, answer.json()["content"]) == (201, "")
+    assert answer.json()["attachments"] == [brief]
+    assert (await reads(service, staff, path))["messages"] == [answer.json()]
+
+
+@pytest.mark.parametrize("content", ["", " ", "\t\n\u00a0", "\u3000", None])
+@pytest.mark.parametrize("attached", [True, False])
+async def test_a_blank_message_is_refused(
+    service: Service, staff: Actor, project: ProjectState, content: str | None, *, attached: bool
+):
+    path = await opens(service, staff, project)
+    attachments = [{"name": "brief.pdf", "url": "https://files.example/brief.pdf"}] if attached else []
+    body = {"content": content, "attachments": attachments}
+    answer = await service.call(staff, "POST", f"{path}/messages", json=body)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["content"])
+    assert (await reads(service, staff, path))["message_count"] == 0
+
+
+@pytest.mark.parametrize("body", [{}, {"attachments": []}, {"is_internal": True}])
+async def test_a_message_of_nothing_is_refused(
+    service: Service, staff: Actor, project: ProjectState, body: dict[str, Any]
+):
+    path = await opens(service, staff, project)
+    answer = await service.call(staff, "POST", f"{path}/messages", json=body)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["content"])
+
+
+async def test_a_conversation_brings_its_newest_hundred_messages_oldest_first(
+    service: Service, staff: Actor, project: ProjectState
+):
+    path, me = await opens(service, staff, project), actors.client(staff.org_id, id=project.client_id)
+    for number in range(103):
+        await posts(service, staff, path, str(number), is_internal=number == 101)
+    for reader, shown in ((staff, range(3, 103)), (me, (*range(2, 101), 102))):
+        read = await reads(service, reader, path)
+        assert [message["content"] for message in read["messages"]] == [str(number) for number in shown]
+        assert read["message_count"] == (103 if reader is staff else 102)
+        pages = [await reads(service, reader, f"{path}/messages?limit=100&page={page}") for page in (1, 2)]
+        assert sum(len(page["data"]) for page in pages) == read["message_count"]
+    changed = (await service.call(staff, "PUT", path, json={"subject": "x"})).json()
+    assert len(changed["messages"]) == 100
+
+
+async def test_a_conversation_brings_at_most_eight_mebibytes_of_messages(
+    service: Service, database: Database, staff: Actor, project: ProjectState
+):
+    path = await opens(service, staff, project)
+    for number in range(12):
+        await posts(service, staff, path, str(number))
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run("update messages set content = content || repeat('x', 1048576) where org_id = $1", staff.org_id)
+    read = await reads(service, staff, path)
+    assert [message["content"].rstrip("x") for message in read["messages"]] == [str(number) for number in range(4, 12)]
+    assert read["message_count"] == 12
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run("update messages set content = repeat('x', 9437184) where org_id = $1", staff.org_id)
+    assert len((await reads(service, staff, path))["messages"]) == 1

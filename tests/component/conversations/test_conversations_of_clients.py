@@ -255,3 +255,27 @@ async def test_a_client_is_answered_what_they_may_see_when_they_write(
     assert answer.headers["etag"] == (await service.call(client, "GET", path)).headers["etag"]
     await posts(service, staff, path, is_internal=True)
     assert answer.headers["etag"] == (await service.call(client, "GET", path)).headers["etag"]
+
+
+async def test_a_clients_message_opens_a_closed_conversation_again(
+    service: Service, neighbours: Neighbours, orchestrator: Orchestrator, staff: Actor
+):
+    project = neighbours.project(staff.org_id)
+    me = actors.client(staff.org_id, id=project.client_id)
+    path = await opens(service, staff, project)
+    await service.call(staff, "DELETE", path)
+    before = await service.call(staff, "GET", path)
+    refused = await service.call(me, "POST", f"{path}/messages", json={"content": "x", "is_internal": True})
+    assert refused.status_code == 403
+    assert (await service.call(staff, "GET", path)).json() == before.json()
+    answer = await service.call(me, "POST", f"{path}/messages", json={"content": "One more thing"})
+    assert answer.status_code == 201
+    after = await reads(service, staff, path)
+    assert (before.json()["status"], after["status"], after["message_count"]) == ("Closed", "Open", 1)
+    assert after["updated_at"] > before.json()["updated_at"]
+    told = [name for name, _, _ in await orchestrator.hears(staff.org_id, 4)]
+    assert sorted(told) == ["conversation.changed", "conversation.changed", "conversation.opened", "message.posted"]
+    stale = await service.call(staff, "PUT", path, json={"subject": "y"}, headers={"if-match": before.headers["etag"]})
+    assert stale.status_code == 412
+    await posts(service, staff, path)
+    assert (await reads(service, staff, path))["updated_at"] == after["updated_at"]
