@@ -46,6 +46,9 @@ _MESSAGES: Final = Counter(
     ["type", "outcome"],
     registry=_registry,
 )
+PASSWORDS_COMPUTED: Final = Counter(
+    "serx_passwords_computed", "Password hashes that logins have computed.", registry=_registry
+)
 EVENTS_PUBLISHED: Final = Counter(
     "serx_events_published", "Events that the stream has said it keeps.", registry=_registry
 )

@@ -105,8 +105,15 @@ def kind_of(error: Exception, table: Mapping[type[Exception], Kind] | None = Non
     return BROKEN
 
 
-def render(kind: Kind, detail: str, *, instance: str, errors: Mapping[str, Any] | None = None) -> bytes:
-    """The JSON of one problem."""
+def render(
+    kind: Kind,
+    detail: str,
+    *,
+    instance: str,
+    errors: Mapping[str, Any] | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The JSON of one problem; `extensions` are members of its own (RFC 9457, 3.2)."""
     problem = Problem(
         type=f"urn:serx:problem:{kind.slug}",
         title=kind.title,
@@ -115,7 +122,7 @@ def render(kind: Kind, detail: str, *, instance: str, errors: Mapping[str, Any] 
         instance=instance,
         errors={field: list(messages) for field, messages in (errors or {}).items()},
     )
-    return msgspec.json.encode(problem)
+    return msgspec.json.encode({**msgspec.to_builtins(problem), **extensions} if extensions else problem)
 
 
 def headers_of(kind: Kind, error: Exception | None = None) -> dict[str, str]:
@@ -137,7 +144,13 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     elif kind is AWAY:
         _log.warning("request deferred", method=request.method, path=request.url.path, cause=repr(error))
     return Response(
-        render(kind, detail, instance=request.url.path, errors=errors),
+        render(
+            kind,
+            detail,
+            instance=request.url.path,
+            errors=errors,
+            extensions=getattr(error, "extensions", None),
+        ),
         status_code=kind.status,
         media_type=MEDIA_TYPE,
         headers=headers_of(kind, error) | dict(getattr(error, "headers", None) or {}),

@@ -8,14 +8,13 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from services.identity import views
 from services.identity.domain import credentials, login
 from services.identity.domain.login import Attempt
-from services.identity.domain.passwords import Passwords
+from services.identity.domain.passwords import Passwords, has_salt
 from services.identity.model.credentials import is_secret, read_session, sign_session
-from services.identity.model.errors import WrongPair
 from services.identity.model.people import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH, Candidate
 from services.identity.settings import IdentitySettings
 from services.identity.views import LoginView, PersonView
@@ -44,6 +43,9 @@ class LoginBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         str,
         Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH, examples=["a long pass phrase"], extra={AS_TYPED: True}),
     ]
+    org_id: Annotated[UUID, Meta(description="Which organisation, where the pair is right in several.")] | UnsetType = (
+        UNSET
+    )
 
 
 def session_in_scope(request: Request[Any, Any, Any]) -> str:
@@ -64,6 +66,7 @@ class AuthController(Controller):
             because={
                 401: "The e-mail and the password do not match",
                 403: "The account is disabled",
+                409: "The pair is right in several `organisations`: `[{id, name}]`; `org_id` chooses",
                 429: "Too many failures",
             }
         ),
@@ -76,9 +79,11 @@ class AuthController(Controller):
         config: NamedDependency[IdentitySettings],
         data: JSONBody[LoginBody],
     ) -> LoginView:
-        attempt = Attempt(data.email, _address(request), clock.now())
+        org = None if data.org_id is UNSET else data.org_id
+        attempt = Attempt(data.email, _address(request), clock.now(), org)
         async with passwords.turn():
             who = await _authenticate(database, passwords, attempt, data.password)
+        await _salt_as_the_address(database, passwords, attempt, who, data.password)
         async with database.transaction(who.org_id) as tx:
             session = await login.open_session(tx, who, session=new_id(), at=clock.now(), hours=config.session_hours)
         return views.login(sign_session(session, config.session_keys[0]), config.session_hours, who.person)
@@ -113,15 +118,30 @@ class AuthController(Controller):
 
 
 async def _authenticate(database: Database, passwords: Passwords, attempt: Attempt, password: str) -> Candidate:
-    """The account; no transaction is open while passwords are hashed. Raises WrongPair and TooManyFailures."""
+    """The account; no transaction is open while passwords are hashed.
+
+    Raises WrongPair, OrganisationToChoose and TooManyFailures.
+    """
     async with database.transaction_across_organisations() as tx:
         candidates = await login.candidates_for(tx, attempt)
-    who = await passwords.first_match(candidates, password)
-    if who is None:
+    right = await passwords.matches(candidates, password)
+    if not right:
         async with database.transaction_across_organisations() as tx:
             await login.count_failure(tx, attempt)
-        raise WrongPair
-    return who
+    return login.chosen(right)
+
+
+async def _salt_as_the_address(
+    database: Database, passwords: Passwords, attempt: Attempt, who: Candidate, password: str
+) -> None:
+    """See that the hash has the salt of its address, now that the password is at hand."""
+    async with database.transaction(who.org_id) as tx:
+        salt = await login.salt_of(tx, attempt.email)
+    if has_salt(who.password_hash, salt):
+        return
+    password_hash = await passwords.hashed(password, salt)
+    async with database.transaction(who.org_id) as tx:
+        await login.rehash(tx, who, password_hash)
 
 
 def _address(request: Request[Any, Any, Any]) -> str:

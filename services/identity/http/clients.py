@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
+from msgspec import UNSET
 
 from services.identity import views
 from services.identity.closing import Closer
 from services.identity.domain import clients, closing
 from services.identity.domain.passwords import Passwords
 from services.identity.http.bodies import ClientBody, ClientChangesBody
+from services.identity.http.hashing import hashed_for
 from services.identity.views import ClientView
 from shared import clock
 from shared.database import Tx
@@ -66,7 +68,8 @@ class ClientController(Controller):
         passwords: NamedDependency[Passwords],
         data: JSONBody[ClientBody],
     ) -> Response[ClientView]:
-        new = data.client(await passwords.hashed(data.password) if data.password else None)
+        hashed = await hashed_for(database, passwords, actor, data.email, data.password) if data.password else None
+        new = data.client(hashed)
 
         async def effect(tx: Tx) -> Response[ClientView]:
             client = await clients.create(tx, actor, new, clock.now())
@@ -99,7 +102,13 @@ class ClientController(Controller):
         client_id: IdInPath,
         data: JSONBody[ClientChangesBody],
     ) -> Response[ClientView]:
-        hashed = await passwords.hashed(data.password) if isinstance(data.password, str) else data.password
+        hashed = data.password
+        if isinstance(hashed, str):
+            email = data.email
+            if email is UNSET:
+                async with database.transaction(actor.org_id) as tx:
+                    email = (await clients.retrieve(tx, actor, parse_id(client_id))).email
+            hashed = await hashed_for(database, passwords, actor, email, hashed)
         async with database.transaction(actor.org_id) as tx:
             found = await clients.lock(tx, actor, parse_id(client_id), email=data.email)
             require_match(request, found.version)

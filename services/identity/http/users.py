@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
+from msgspec import UNSET
 
 from services.identity import views
 from services.identity.domain import users
 from services.identity.domain.passwords import Passwords
 from services.identity.http.bodies import UserBody, UserChangesBody
+from services.identity.http.hashing import hashed_for
 from services.identity.views import UserView
 from shared import clock
 from shared.database import Tx
@@ -66,7 +68,8 @@ class UserController(Controller):
         passwords: NamedDependency[Passwords],
         data: JSONBody[UserBody],
     ) -> Response[UserView]:
-        new = data.user(await passwords.hashed(data.password) if data.password else None)
+        hashed = await hashed_for(database, passwords, actor, data.email, data.password) if data.password else None
+        new = data.user(hashed)
 
         async def effect(tx: Tx) -> Response[UserView]:
             user = await users.create(tx, actor, new, clock.now())
@@ -103,7 +106,13 @@ class UserController(Controller):
         user_id: IdInPath,
         data: JSONBody[UserChangesBody],
     ) -> Response[UserView]:
-        hashed = await passwords.hashed(data.password) if isinstance(data.password, str) else data.password
+        hashed = data.password
+        if isinstance(hashed, str):
+            email = data.email
+            if email is UNSET:
+                async with database.transaction(actor.org_id) as tx:
+                    email = (await users.retrieve(tx, actor, parse_id(user_id))).email
+            hashed = await hashed_for(database, passwords, actor, email, hashed)
         async with database.transaction(actor.org_id) as tx:
             found = await users.lock(tx, actor, parse_id(user_id), email=data.email)
             require_match(request, found.version)

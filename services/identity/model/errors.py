@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from services.identity.model.people import EmailHolder
 from shared.errors import DomainError, Forbidden, StateForbids
+from shared.ids import OrgId
 
 
 class WrongPair(DomainError):
@@ -21,6 +22,15 @@ class AccountDisabled(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("The account is disabled.")
+
+
+class OrganisationToChoose(StateForbids):
+    """The pair is right in several organisations; `extensions` names them, and the body's `org_id` chooses."""
+
+    def __init__(self, organisations: Mapping[OrgId, str]) -> None:
+        super().__init__("The e-mail and the password are right in several organisations: choose one by `org_id`.")
+        in_order = sorted(organisations.items(), key=lambda each: (each[1], each[0]))
+        self.extensions = {"organisations": [{"id": str(org), "name": name} for org, name in in_order]}
 
 
 class TooManyFailures(DomainError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from services.identity.model.people import Candidate
 from shared.database import Tx
 
-CANDIDATES_AT_MOST = 5
 # Enabled ones first, so that a disabled account never hides another that has the same e-mail and password.
 CANDIDATES = """
 select a.org_id, o.name as org_name, a.id, a.role, a.name_f, a.name_l, a.email, a.company, a.phone,
@@ -18,11 +19,34 @@ from (
   from clients where (email_key = email_key_of($1) or namesake = email_key_of($1)) and password_hash is not null
     and stage <> 'deleted'
 ) a join organisations o on o.org_id = a.org_id
+where $2::uuid is null or a.org_id = $2
 order by (a.is_enabled and o.is_enabled) desc, a.role = 'client', a.id
-limit $2
+"""
+SALT_OF = """
+select substring(sha256(secret || convert_to(email_key_of($1), 'UTF8')) for 16) from login_secret
+"""
+REHASH_USER = """
+update users set password_hash = $4 where org_id = $1 and id = $2 and password_hash = $3
+"""
+REHASH_CLIENT = """
+update clients set password_hash = $4 where org_id = $1 and id = $2 and password_hash = $3
 """
 
 
-async def candidates(tx: Tx, email: str) -> list[Candidate]:
-    """The accounts with this e-mail, in the order in which they are tried; needs a transaction across organisations."""
-    return await tx.rows(Candidate, CANDIDATES, email, CANDIDATES_AT_MOST)
+async def candidates(tx: Tx, email: str, org: UUID | None) -> list[Candidate]:
+    """The accounts with this e-mail, enabled ones first, in one organisation or in all of them.
+
+    Needs a transaction across organisations.
+    """
+    return await tx.rows(Candidate, CANDIDATES, email, org)
+
+
+async def salt_of(tx: Tx, email: str) -> bytes:
+    """The salt of the passwords of an address, in whatever organisation."""
+    return await tx.value(SALT_OF, email)
+
+
+async def rehash(tx: Tx, who: Candidate, password_hash: str) -> None:
+    """Store another hash of the same password; nothing where the password has changed meanwhile."""
+    sql = REHASH_CLIENT if who.client_id else REHASH_USER
+    await tx.run(sql, who.org_id, who.id, who.password_hash, password_hash)

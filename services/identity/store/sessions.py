@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from services.identity.model.credentials import Session
 from services.identity.model.people import Person
 from shared.database import Tx
@@ -31,9 +33,23 @@ delete from sessions where org_id = $1 and id = $2 and coalesce(user_id, client_
 DELETE_ALL = """
 delete from sessions where org_id = $1 and (user_id = $2 or client_id = $2)
 """
+# One login of a person after another, so that each sees the sessions of those before it.
+LOCK_PERSON = """
+select pg_advisory_xact_lock(hashtextextended('sessions ' || $1::uuid::text || $2::uuid::text, 0))
+"""
+DELETE_OLDEST = """
+delete from sessions where org_id = $1 and id in (
+  select id from sessions where org_id = $1 and (user_id = $2 or client_id = $2)
+  order by created_at desc, id desc offset $3)
+returning id
+"""
 FORGET = """
 delete from sessions where expires_at < $1
 """
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    id: UUID
 
 
 class Holder(Person, frozen=True, kw_only=True):
@@ -47,6 +63,16 @@ async def insert(tx: Tx, session: Session, person: Person, at: datetime) -> None
     """Write a new session of `person`."""
     user_id = None if person.client_id else person.id
     await tx.run(INSERT, session.org_id, session.id, user_id, person.client_id, at, session.expires_at)
+
+
+async def lock_person(tx: Tx, person: Person) -> None:
+    """Let no other session of the person begin until the transaction ends."""
+    await tx.value(LOCK_PERSON, person.org_id, person.id)
+
+
+async def delete_oldest(tx: Tx, person: Person, *, but: int) -> list[UUID]:
+    """End all sessions of the person but the newest ones; returns those that ended."""
+    return [ended.id for ended in await tx.rows(_Ended, DELETE_OLDEST, person.org_id, person.id, but)]
 
 
 async def get_holder(tx: Tx, org: OrgId, session: UUID, at: datetime) -> Holder | None:

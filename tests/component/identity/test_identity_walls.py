@@ -52,7 +52,7 @@ async def test_the_service_role_cannot_change_the_schema(dsn: str) -> None:
     ("sql", "arguments", "index"),
     [
         (GET_HOLDER, (b"x", "now"), "api_tokens_secret"),
-        (CANDIDATES, ("ada@agency.example", 5), "users_login"),
+        (CANDIDATES, ("ada@agency.example", None), "users_login"),
         (PAGES[NO_FILTERS, ("created_at", "desc"), Start.FIRST], ("org", 20), "api_tokens_of_organisation"),
         (PAGES[NO_FILTERS, ("name", "asc"), Start.FIRST], ("org", 20), "api_tokens_by_name"),
         (CLIENTS[NO_FILTERS, ("created_at", "desc"), Start.FIRST], ("org", 20), "clients_of_organisation"),
