@@ -34,7 +34,7 @@ PageAfter = Annotated[
     str | None,
     QueryParameter(
         min_length=1,
-        max_length=2000,
+        max_length=4000,
         description="Where the page before ended, as `links.next` says it. The page begins there, whatever has come or "
         "gone before it; without it, it begins after as many rows as the pages before it hold. It is good for the list "
         "and the order that it comes from.",

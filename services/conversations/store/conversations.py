@@ -78,7 +78,7 @@ BY_STATUS = Filter("c.status = $3", "$3::smallint is null")
 SORTS = {
     reader: {
         "id": Sort("c.id", "uuid"),
-        "subject": Sort("c.subject", "text", is_nullable=True),
+        "subject": Sort("c.subject_key", "text", is_nullable=True),
         "status": Sort("c.status", "smallint"),
         "created_at": Sort("c.created_at", "timestamptz"),
         "updated_at": Sort("c.updated_at", "timestamptz"),

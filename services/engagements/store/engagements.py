@@ -60,7 +60,7 @@ select e.*, {{sorting}} from engagements e where {FILTERED}
     },
     sorts={
         "id": Sort("e.id", "uuid"),
-        "name": Sort("e.name", "text"),
+        "name": Sort("e.name_key", "text"),
         "status": Sort("e.status", "smallint"),
         "created_at": Sort("e.created_at", "timestamptz"),
         "updated_at": Sort("e.updated_at", "timestamptz"),

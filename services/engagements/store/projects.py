@@ -80,7 +80,7 @@ select p.*, {{sorting}} from projects p where {FILTERED}
     },
     sorts={
         "id": Sort("p.id", "uuid"),
-        "name": Sort("p.name", "text"),
+        "name": Sort("p.name_key", "text"),
         "status": Sort("p.status", "smallint"),
         "phase": Sort("p.phase", "smallint"),
         "created_at": Sort("p.created_at", "timestamptz"),

@@ -48,8 +48,8 @@ select {COLUMNS}, {{sorting}} from clients where org_id = $1 and stage <> 'delet
 """,
     sorts={
         "id": Sort("id", "uuid"),
-        "name_f": Sort("name_f", "text"),
-        "name_l": Sort("name_l", "text"),
+        "name_f": Sort("name_f_key", "text"),
+        "name_l": Sort("name_l_key", "text"),
         "email": Sort("email_key", "text"),
         "created_at": Sort("created_at", "timestamptz"),
     },

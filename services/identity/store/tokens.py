@@ -27,7 +27,7 @@ PAGES = pages(
     f"""
 select {COLUMNS}, {{sorting}} from api_tokens where org_id = $1 and {{where}}
 """,
-    sorts={"id": Sort("id", "uuid"), "created_at": Sort("created_at", "timestamptz"), "name": Sort("name", "text")},
+    sorts={"id": Sort("id", "uuid"), "created_at": Sort("created_at", "timestamptz"), "name": Sort("name_key", "text")},
     has_id_as_key=False,
 )
 DELETE = f"""

@@ -112,7 +112,7 @@ select {COLUMNS}, {{sorting}} from proposals where $5::timestamptz is not null a
     },
     sorts={
         "id": Sort("id", "uuid"),
-        "client_email": Sort("client_email", "text"),
+        "client_email": Sort("client_email_key", "text"),
         "status": Sort("case when status = 1 and valid_until <= $5 then 5 else status end", "smallint"),
         "total": Sort("total", "numeric"),
         "created_at": Sort("created_at", "timestamptz"),

@@ -55,7 +55,7 @@ select {COLUMNS}, {{sorting}} from templates where {FILTERED}
     },
     sorts={
         "id": Sort("id", "uuid"),
-        "name": Sort("name", "text"),
+        "name": Sort("name_key", "text"),
         "price": Sort("price", "numeric"),
         "recurring": Sort("recurring", "smallint"),
         "public": Sort("is_public", "boolean"),
