@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from shared.errors import StateForbids
+from shared.errors import RefersToNothing, StateForbids
 from shared.names import full_name
 
 MAX_NAME_LENGTH: Final = 255
@@ -164,9 +164,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def changed(self, changes: ProjectChanges, at: datetime) -> Project:
         """The project after the changes, one version on; itself when nothing changes.
 
-        The phase that it has is no move. Raises IllegalMove.
+        The phase that it has is no move. Raises IllegalMove, also when the project neither is nor becomes Active.
         """
         changed = self
+        if changes.status is ProjectStatus.ACTIVE:
+            changed = changed.with_status(changes.status, at)
         if changes.phase is not UNSET and changes.phase is not self.phase:
             changed = changed.moved_to(changes.phase, at)
         if changes.status is not UNSET:
@@ -185,9 +187,9 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         return self.moved_to(following, at)
 
     def moved_to(self, phase: Phase, at: datetime) -> Project:
-        """Raises IllegalMove unless it is one step forward, or from Testing back to Build."""
-        if not self.phase.may_move_to(phase):
-            raise IllegalMove(self.phase, phase)
+        """Raises IllegalMove unless it is one step forward, or from Testing back to Build, of an Active project."""
+        if self.status is not ProjectStatus.ACTIVE or not self.phase.may_move_to(phase):
+            raise IllegalMove(self, phase)
         return replace(self, phase=phase, updated_at=at, version=self.version + 1)
 
     def with_status(self, status: ProjectStatus, at: datetime) -> Project:
@@ -205,13 +207,32 @@ class EngagementIsClosed(StateForbids):
         super().__init__("The engagement is Closed: no project can be added to it.")
 
 
-class IllegalMove(StateForbids):
-    """A phase that does not follow from the one that the project is in."""
+class ProposalOfAnother(RefersToNothing):
+    """The proposal is there, but it is another client's."""
 
-    def __init__(self, current: Phase, wanted: Phase) -> None:
-        told = f"A project in {current.label} cannot move to {wanted.label}."
-        super().__init__(told, {"phase": [told]})
-        self.current = current
+    def __init__(self) -> None:
+        super().__init__("proposal_id", "proposal of this client's")
+
+
+class ProposalHasEngagement(StateForbids):
+    """A signature opens the engagement of its proposal."""
+
+    def __init__(self) -> None:
+        detail = "The proposal is signed, or being signed: its signature opens its engagement."
+        super().__init__(detail, {"proposal_id": ["A signed proposal has its engagement."]})
+
+
+class IllegalMove(StateForbids):
+    """A phase that does not follow from the one that the project is in, or any other while it is not Active."""
+
+    def __init__(self, project: Project, wanted: Phase) -> None:
+        if project.status is ProjectStatus.ACTIVE:
+            detail = f"A project in {project.phase.label} cannot move to {wanted.label}."
+        else:
+            here = f"from {project.phase.label} to {wanted.label}"
+            detail = f"Only an Active project moves {here}; this one is {project.status.label}."
+        super().__init__(detail, {"phase": [detail]})
+        self.current = project.phase
         self.wanted = wanted
 
 

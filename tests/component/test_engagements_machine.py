@@ -83,7 +83,8 @@ class Work(RuleBasedStateMachine):
     @precondition(lambda self: self.project)
     @rule(phase=st.sampled_from(Phase))
     def set_phase(self, phase: Phase) -> None:
-        if phase is self.phase or self.phase.may_move_to(phase):
+        is_active = self.state is ProjectStatus.ACTIVE
+        if phase is self.phase or (is_active and self.phase.may_move_to(phase)):
             self.call("PUT", f"projects/{self.project}", {"phase": phase})
             self.phase = phase
         else:
@@ -100,7 +101,8 @@ class Work(RuleBasedStateMachine):
     @precondition(lambda self: self.project)
     @rule(phase=st.sampled_from(Phase), state=st.sampled_from(ProjectStatus))
     def set_both(self, phase: Phase, state: ProjectStatus) -> None:
-        is_legal = phase is self.phase or self.phase.may_move_to(phase)
+        is_active = ProjectStatus.ACTIVE in (self.state, state)
+        is_legal = phase is self.phase or (is_active and self.phase.may_move_to(phase))
         body = {"phase": phase, "status": state}
         self.call("PUT", f"projects/{self.project}", body, status=200 if is_legal else 409)
         if is_legal:

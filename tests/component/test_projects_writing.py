@@ -283,6 +283,20 @@ async def test_phase_and_status_change_together_or_not_at_all(desk: Desk):
     assert (done["phase"], done["status"]) == ("Handoff", "Completed")
 
 
+@pytest.mark.parametrize("status", [2, 3, 4])
+async def test_a_phase_moves_only_while_the_project_is_or_becomes_active(desk: Desk, status: int):
+    made = await desk.project()
+    path = f"projects/{made['id']}"
+    paused = await desk.got("PUT", path, {"status": status})
+    for body in ({"phase": 2}, {"phase": 2, "status": status}, {"phase": 2, "name": "x"}):
+        (detail,) = (await desk.refused("PUT", path, body, status=409))["errors"]["phase"]
+        assert all(label in detail for label in ("Kickoff", "Setup", ProjectStatus(status).label))
+        assert await desk.got("GET", path) == paused
+    assert (await desk.got("PUT", path, {"phase": 1, "name": "x"}))["name"] == "x"
+    again = await desk.got("PUT", path, {"phase": 2, "status": 1})
+    assert (again["phase"], again["status"], again["completed_at"]) == ("Setup", "Active", None)
+
+
 async def test_advancing_walks_from_kickoff_to_handoff_and_no_further(desk: Desk):
     made = await in_phase(desk, Phase.HANDOFF)
     problem = await desk.refused("POST", f"projects/{made['id']}/advance", status=409)

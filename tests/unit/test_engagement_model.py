@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from services.engagements.model import (
@@ -73,6 +74,26 @@ def test_every_other_move_names_both_phases(start: Phase, end: Phase):
     (told,) = caught.value.errors["phase"]
     assert start.label in told
     assert end.label in told
+
+
+@pytest.mark.parametrize("before", ProjectStatus)
+@pytest.mark.parametrize("after", [UNSET, *ProjectStatus])
+def test_a_phase_moves_only_while_the_project_is_or_becomes_active(
+    before: ProjectStatus, after: ProjectStatus | UnsetType
+):
+    here = project(Phase.TESTING, status=before)
+    for phase in (Phase.BUILD, Phase.DEPLOYMENT):
+        changes = ProjectChanges(phase=phase, status=after)
+        if ProjectStatus.ACTIVE in (before, after):
+            moved = here.changed(changes, LATER)
+            assert (moved.phase, moved.version) == (phase, 2)
+            assert moved.status is (before if after is UNSET else after)
+        else:
+            with pytest.raises(IllegalMove) as caught:
+                here.changed(changes, LATER)
+            (detail,) = caught.value.errors["phase"]
+            assert all(label in detail for label in ("Testing", phase.label, before.label))
+    assert here.changed(ProjectChanges(phase=Phase.TESTING), LATER) is here
 
 
 def test_advancing_walks_from_kickoff_to_handoff():

@@ -110,7 +110,9 @@ class ProjectController(Controller):
         summary="Change a project's name, description, status or phase",
         guards=[staff_only],
         opt={"resource": project_is_there},
-        responses=refusals(403, 404, 412, because={409: "The phase does not follow from the one the project is in"}),
+        responses=refusals(
+            403, 404, 412, because={409: "The phase does not follow from the one it is in, or it is not Active"}
+        ),
     )
     async def change(
         self,
