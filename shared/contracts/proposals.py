@@ -37,17 +37,27 @@ class TemplateState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalState(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal as others may know it (question `ask.proposals.proposal`); a deleted one is none."""
+    """A proposal as others may know it (question `ask.proposals.proposal`); a deleted one is none.
+
+    `is_of_client` answers the question's `client_id`; `is_signed` also while it is being signed.
+    """
 
     org_id: UUID
     id: UUID
+    is_of_client: bool = True
+    is_signed: bool = False
 
 
 class ProposalQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """`ask.proposals.proposal`: is there this proposal? Answered with a ProposalState, or null when there is none."""
+    """`ask.proposals.proposal`: is there this proposal? Answered with a ProposalState, or null when there is none.
+
+    Whose it is, is answered about `client_id`; by `client_email` where the proposal has no client yet.
+    """
 
     org_id: UUID
     id: UUID
+    client_id: UUID | None = None
+    client_email: str | None = None
 
 
 class TemplateQuestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,9 +60,9 @@ class Owners:
         self._known[TEMPLATE, str(org), str(state.id)] = state
         return state
 
-    def proposal(self, org: UUID) -> ProposalState:
+    def proposal(self, org: UUID, **answers: bool) -> ProposalState:
         """A proposal that the proposal service knows."""
-        state = ProposalState(org_id=org, id=new_id())
+        state = ProposalState(org_id=org, id=new_id(), **answers)
         self._known[PROPOSAL, str(org), str(state.id)] = state
         return state
 

@@ -147,6 +147,20 @@ async def test_a_proposal_that_is_not_there_or_foreign_is_an_unknown_reference(d
     assert await desk.ids("engagements") == []
 
 
+async def test_a_proposal_of_another_client_is_refused_before_one_that_is_signed(desk: Desk):
+    client = str(desk.owners.client(desk.org).id)
+    for answers, status in (
+        ({"is_of_client": False}, 422),
+        ({"is_of_client": False, "is_signed": True}, 422),
+        ({"is_signed": True}, 409),
+    ):
+        body = {"client_id": client, "proposal_id": str(desk.owners.proposal(desk.org, **answers).id)}
+        assert list((await desk.refused("POST", "engagements", body, status=status))["errors"]) == ["proposal_id"]
+        unknown = await desk.refused("POST", "engagements", body | {"client_id": str(new_id())}, status=422)
+        assert list(unknown["errors"]) == ["client_id"]
+    assert await desk.ids("engagements") == []
+
+
 async def test_a_proposal_that_nobody_can_be_asked_for_is_a_matter_of_time(desk: Desk):
     client, proposal = (await desk.engagement())["client_id"], str(desk.owners.proposal(desk.org).id)
     async with desk.owners.away():
@@ -216,7 +230,7 @@ async def test_closing_waits_for_a_create_that_is_under_way_and_counts_it(
     client = desk.owners.client(desk.org)
     await desk.engagement(client_id=str(client.id))
     async with database.transaction(desk.org) as tx:
-        new = domain.NewEngagement(client_id=client.id, name="", proposal_id=None, is_proposal_there=False)
+        new = domain.NewEngagement(client_id=client.id, name="", proposal_id=None)
         await domain.create(tx, desk.staff, new, clock.now())
         closing = asyncio.create_task(
             desk.owners.ask("close-client", CloseClient(client=replace(client, version=2, is_closed=True)))

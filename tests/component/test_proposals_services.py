@@ -320,12 +320,17 @@ async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
         shared_broker.operator, inbox_prefix=topology.answers_prefix("engagements").encode()
     )
 
-    async def asked(org: Any, id: Any) -> ProposalState | None:
-        question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id))
+    async def asked(org: Any, id: Any, **client: Any) -> ProposalState | None:
+        question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id, **client))
         answer = await connection.request(topology.question_subject("proposals", "proposal"), question, timeout=5)
         return msgspec.json.decode(answer.data, type=ProposalState | None)
 
-    assert await asked(staff.org_id, proposal) == ProposalState(org_id=staff.org_id, id=UUID(proposal))
+    there = ProposalState(org_id=staff.org_id, id=UUID(proposal))
+    assert await asked(staff.org_id, proposal) == there
+    other = ProposalState(org_id=staff.org_id, id=UUID(proposal), is_of_client=False)
+    assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="JANE@roe.example") == there
+    assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="joe@roe.example") == other
+    assert await asked(staff.org_id, proposal, client_id=new_id()) == other
     assert await asked(new_id(), proposal) is None
     assert await asked(staff.org_id, new_id()) is None
     await service.call(staff, "DELETE", f"/api/proposals/{proposal}")

@@ -8,10 +8,17 @@ from uuid import UUID
 import msgspec
 
 from services.engagements.domain.telling import tell_engagement
-from services.engagements.model import Engagement, EngagementChanges, EngagementStatus
+from services.engagements.model import (
+    Engagement,
+    EngagementChanges,
+    EngagementStatus,
+    ProposalHasEngagement,
+    ProposalOfAnother,
+)
 from services.engagements.store import engagements, replicas
 from shared.contracts.engagements import EngagementQuestion, EngagementState
 from shared.contracts.identity import ClientClosed, CloseClient
+from shared.contracts.proposals import ProposalState
 from shared.database import Tx
 from shared.errors import NotFound, RefersToNothing
 from shared.ids import new_id
@@ -24,17 +31,24 @@ class NewEngagement(msgspec.Struct, frozen=True, kw_only=True):
     client_id: UUID
     name: str
     proposal_id: UUID | None
-    is_proposal_there: bool
-    """Whether its owner knows the proposal that is named, if one is."""
+    proposal: ProposalState | None = None
+    """What its owner says of the proposal that is named, if one is and there is one."""
 
 
 async def create(tx: Tx, actor: Actor, new: NewEngagement, at: datetime) -> Engagement:
-    """Open an engagement. Raises RefersToNothing for a proposal that is not there, a client not known, or closed."""
-    if new.proposal_id is not None and not new.is_proposal_there:
+    """Open an engagement. Raises RefersToNothing for a client not known, or closed, and for a proposal not of theirs.
+
+    Raises ProposalHasEngagement for one that is signed.
+    """
+    if new.proposal_id is not None and new.proposal is None:
         raise RefersToNothing("proposal_id", "proposal")
     client = await replicas.lock_open_client(tx, actor.org_id, new.client_id)
     if client is None:
         raise RefersToNothing("client_id", "client")
+    if new.proposal is not None and not new.proposal.is_of_client:
+        raise ProposalOfAnother
+    if new.proposal is not None and new.proposal.is_signed:
+        raise ProposalHasEngagement
     engagement = Engagement(
         id=new_id(),
         org_id=actor.org_id,

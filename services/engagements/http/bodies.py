@@ -19,6 +19,7 @@ from services.engagements.model import (
     ProjectChanges,
     ProjectStatus,
 )
+from shared.contracts.proposals import ProposalState
 from shared.web.patterns import NOT_BLANK
 from shared.web.texts import LongText
 
@@ -28,7 +29,7 @@ EngagementName = Annotated[
 ProjectName = Annotated[
     str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NOT_BLANK, description="1 to 255 characters.")
 ]
-ProposalId = Annotated[UUID, Meta(description="The proposal that it came of; 422 when there is none.")]
+ProposalId = Annotated[UUID, Meta(description="The proposal that it came of, one of the client's.")]
 Description = LongText
 
 
@@ -37,13 +38,13 @@ class EngagementBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: EngagementName = ""
     proposal_id: ProposalId | None = None
 
-    def engagement(self, *, is_proposal_there: bool) -> NewEngagement:
-        """What the domain makes an engagement of."""
+    def engagement(self, proposal: ProposalState | None) -> NewEngagement:
+        """What the domain makes an engagement of; `proposal` is what its owner says of the one that is named."""
         return NewEngagement(
             client_id=self.client_id,
             name=_or_empty(self.name),
             proposal_id=self.proposal_id,
-            is_proposal_there=is_proposal_there,
+            proposal=proposal,
         )
 
 

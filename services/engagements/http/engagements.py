@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from services.engagements import views
 from services.engagements.domain import engagements, reading
 from services.engagements.http.bodies import EngagementBody, EngagementChangesBody
-from services.engagements.http.learning import is_proposal, learn_client
+from services.engagements.http.learning import ask_proposal, learn_client
 from services.engagements.model import EngagementChanges, EngagementStatus
 from services.engagements.views import EngagementSummary, EngagementView
 from shared import clock
@@ -70,7 +70,17 @@ class EngagementController(Controller):
             found = await reading.browse_engagements(tx, actor, query, status=wanted, client_id=client)
         return listing(request, query, found, views.engagement_summary)
 
-    @post(summary="Open an engagement with a client", guards=[staff_only], responses=refusals(403, 409, 422))
+    @post(
+        summary="Open an engagement with a client",
+        guards=[staff_only],
+        responses=refusals(
+            403,
+            because={
+                409: "The proposal is Signed, or being signed: it has an engagement of its own",
+                422: "There is no such client, or no such proposal of theirs",
+            },
+        ),
+    )
     async def create(
         self,
         request: Request[Any, Any, Any],
@@ -80,10 +90,12 @@ class EngagementController(Controller):
         data: JSONBody[EngagementBody],
     ) -> Response[EngagementSummary]:
         await learn_client(database, bus, actor.org_id, data.client_id)
-        is_there = data.proposal_id is not None and await is_proposal(bus, actor.org_id, data.proposal_id)
+        proposal = None
+        if data.proposal_id is not None:
+            proposal = await ask_proposal(database, bus, actor.org_id, data.proposal_id, client=data.client_id)
 
         async def effect(tx: Tx) -> Response[EngagementSummary]:
-            engagement = await engagements.create(tx, actor, data.engagement(is_proposal_there=is_there), clock.now())
+            engagement = await engagements.create(tx, actor, data.engagement(proposal), clock.now())
             return single(request, views.engagement_summary(engagement), engagement.version, status=201)
 
         return await once(request, database, actor.org_id, effect)

@@ -37,6 +37,11 @@ async def learn_template(database: Database, bus: Bus, org: UUID, template: UUID
             await replicas.keep_template(tx, told)
 
 
-async def is_proposal(bus: Bus, org: UUID, proposal: UUID) -> bool:
-    """Whether the proposal service knows such a proposal; nothing of it is kept here. Raises BrokerAway."""
-    return await ask(bus, "proposals", "proposal", ProposalQuestion(org_id=org, id=proposal), ProposalState) is not None
+async def ask_proposal(
+    database: Database, bus: Bus, org: UUID, proposal: UUID, *, client: UUID
+) -> ProposalState | None:
+    """What the proposal service says of a proposal that is to be `client`'s; nothing is stored. Raises BrokerAway."""
+    async with database.transaction(org) as tx:
+        email = await replicas.get_email(tx, org, client)
+    question = ProposalQuestion(org_id=org, id=proposal, client_id=client, client_email=email)
+    return await ask(bus, "proposals", "proposal", question, ProposalState)

@@ -38,6 +38,9 @@ LOCK_OPEN_CLIENT = """
 select id, name_f, name_l, email, is_closed or is_deleted as is_gone from clients where org_id = $1 and id = $2
 for share
 """
+GET_EMAIL = """
+select email from clients where org_id = $1 and id = $2
+"""
 GET_TEMPLATE = """
 select id, name from templates where org_id = $1 and id = $2 and version > 0 and not is_deleted
 """
@@ -92,3 +95,8 @@ async def lock_open_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
 async def get_template(tx: Tx, org: UUID, template: UUID) -> Template | None:
     """The template; None for one that is deleted or not known."""
     return await tx.row(Template, GET_TEMPLATE, org, template)
+
+
+async def get_email(tx: Tx, org: UUID, client: UUID) -> str | None:
+    """The client's address; None for one who is not known."""
+    return await tx.value(GET_EMAIL, org, client)

@@ -155,8 +155,7 @@ async def reject(tx: Tx, held: Proposal, reason: str | None, at: datetime) -> Pr
 
 async def tell(tx: Tx, question: ProposalQuestion) -> ProposalState | None:
     """What others may know of a proposal; None for one that is deleted, or never was."""
-    is_there = await store.is_there(tx, question.org_id, question.id)
-    return ProposalState(org_id=question.org_id, id=question.id) if is_there else None
+    return await store.get_state(tx, question)
 
 
 async def _require_templates(tx: Tx, org: UUID, items: Sequence[NewItem], *, named_before: Sequence[Item] = ()) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.proposals.model.proposals import Item, Proposal, ProposalStatus
+from shared.contracts.proposals import ProposalQuestion, ProposalState
 from shared.database import DatabaseBusy, Tx
 from shared.database.listing import Filter, Sort, choice, pages
 from shared.database.tallies import tallied
@@ -38,8 +39,11 @@ select {COLUMNS} from proposals where {READABLE} and id = $3
 LOCK = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3 for update
 """
-IS_THERE = """
-select exists (select from proposals where org_id = $1 and id = $2 and deleted_at is null)
+# It is of the client who has its address.
+STATE = """
+select org_id, id, status in (2, 4) as is_signed,
+  $3::uuid is null or coalesce(client_email_key = email_key_of($4), false) as is_of_client
+from proposals where org_id = $1 and id = $2 and deleted_at is null
 """
 ITEMS = """
 select id, name, description, price, service_id, created_at from proposal_items
@@ -171,9 +175,9 @@ async def lock(tx: Tx, org: UUID, proposal: UUID, *, only_of: UUID | None) -> Pr
     return None if found is None else await _with_items(tx, found)
 
 
-async def is_there(tx: Tx, org: UUID, proposal: UUID) -> bool:
-    """Whether the organisation has the proposal."""
-    return await tx.value(IS_THERE, org, proposal)
+async def get_state(tx: Tx, asked: ProposalQuestion) -> ProposalState | None:
+    """The proposal as others may know it."""
+    return await tx.row(ProposalState, STATE, asked.org_id, asked.id, asked.client_id, asked.client_email)
 
 
 async def save_draft(tx: Tx, after: Proposal, *, with_items: bool) -> None:
