@@ -32,11 +32,15 @@ Process = Literal["gateway", "identity", "proposals", "engagements", "conversati
 
 
 def main() -> None:
-    """The console script. A Failure is one sentence on stderr and status 1."""
+    """The console script. A Failure, and what the system refuses, is one sentence on stderr and status 1."""
     try:
         _dispatch(sys.argv[1:])
     except Failure as failure:
         print(failure.sentence, *(f"  {line}" for line in failure.evidence), sep="\n", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a folder that is closed to us, a disk that is full, a port that is taken
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"serx cannot do this here: {error.strerror or error}{place}.", file=sys.stderr)
         sys.exit(1)
 
 

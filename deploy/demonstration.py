@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from secrets import token_urlsafe
 
 import aiohttp
@@ -13,24 +14,32 @@ from deploy.failure import Failure
 from deploy.local import walkthrough
 from deploy.local.api import Api, ApiRefused
 from deploy.local.demo import ADMIN_EMAIL, NAME
+from deploy.local.folder import DataFolder, read
+from deploy.local.ready import Ready
 from deploy.local.screen import Screen
+from deploy.operators.site import DEFAULT_FOLDER
 
 _URL, _PUBLIC_URL, _TOKEN = "SERX_GATEWAY_URL", "SERX_PUBLIC_URL", "SERX_TOKEN"
 
 
-def demonstrate(*, url: str | None = None) -> None:
+def demonstrate(*, url: str | None = None, data_dir: Path | None = None) -> None:
     """Walk a proposal from draft to signature, and show what came out.
 
-    SERX_TOKEN is the API token of an administrator. Without one a demo organisation is founded, as `serx org create`
-    does it, which needs the same SERX_DATABASE_DSN; its token is shown.
+    SERX_TOKEN is the API token of an administrator. Without one, that of the demo in the data folder of a running
+    `serx up` is used. Where there is none either, a demo organisation is founded, as `serx org create` does it, which
+    needs the same SERX_DATABASE_DSN; its token is shown.
 
     Parameters
     ----------
     url
-        The gateway's address; that of SERX_GATEWAY_URL, or else http://127.0.0.1:8000.
+        The gateway's address; that of SERX_GATEWAY_URL, or of the data folder, or else http://127.0.0.1:8000.
+    data_dir
+        Data folder of a running `serx up`; .serx, unless the environment or --url names a gateway.
     """
-    gateway = (url or setting(_URL) or "http://127.0.0.1:8000").rstrip("/")
-    token = setting(_TOKEN) or _of_a_new_organisation()
+    named = url or setting(_URL)
+    local = None if data_dir is None and (named or setting(_TOKEN)) else _running(data_dir)
+    gateway = (named or (local and local.gateway_url) or "http://127.0.0.1:8000").rstrip("/")
+    token = setting(_TOKEN) or (local and local.demo and local.demo.admin_token) or _of_a_new_organisation()
     try:
         walked = asyncio.run(_walk(gateway, token))
     except ApiRefused as refusal:
@@ -39,6 +48,16 @@ def demonstrate(*, url: str | None = None) -> None:
     screen.show(walkthrough.table(walked))
     for line in walkthrough.links(walked, setting(_PUBLIC_URL) or gateway, token):
         screen.say(line)
+
+
+def _running(data_dir: Path | None) -> Ready | None:
+    """What `serx up` on the folder says of itself. Raises Failure for a folder that was named and says nothing."""
+    path = DataFolder((data_dir or DEFAULT_FOLDER).absolute()).ready
+    if path.exists():
+        return read(path, Ready)
+    if data_dir is not None:
+        raise Failure(f"No `serx up` is running on {path.parent}: there is no {path.name}.")
+    return None
 
 
 async def _walk(gateway: str, token: str) -> walkthrough.Walk:

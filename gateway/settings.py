@@ -6,9 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from gateway import spelling
 from shared.settings import ProcessSettings, Secret
 
-ServiceUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
+ServiceUrl = Annotated[
+    str, Meta(pattern=r"^https?://[^/\s]+/?$", examples=["http://127.0.0.1:8001"], extra={"check": spelling.address})
+]
 
 
 class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
@@ -29,12 +32,17 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
     ] = 0
     rate_limit: Annotated[
         float,
-        Meta(ge=0, description="Requests a second per credential and replica; bursts of five times that; 0 = off."),
+        Meta(
+            ge=0,
+            le=1e6,
+            description="Requests a second per credential and replica; bursts of five times that; 0 = off.",
+        ),
     ] = 200.0
     connections_of_an_address: Annotated[
         int,
         Meta(
             ge=0,
+            le=1_000_000,
             description="Most connections from one address that is no trusted proxy's; 0 = a quarter of the most.",
         ),
     ] = 0
@@ -44,15 +52,25 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://[^/\s]+)?$",
+            pattern=r"^(https?://[^/\s]+/?)?$",
+            examples=["https://api.agency.example"],
+            extra={"check": spelling.address},
             description="The API's own address in absolute links; what the request says (`Host`) when not set.",
         ),
     ] = ""
     cors_origins: Annotated[
         tuple[str, ...],
-        Meta(description="Origins whose pages may call, as `https://app.example`, comma-separated; `*` is any."),
+        Meta(
+            description="Origins whose pages may call, as `https://app.example`, comma-separated; `*` is any.",
+            examples=["https://app.example"],
+            extra={"check": spelling.origins},
+        ),
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
-        Meta(description="Networks (CIDR) whose `X-Forwarded-For` names the caller's address, comma-separated."),
+        Meta(
+            description="Networks (CIDR) whose `X-Forwarded-For` names the caller's address, comma-separated.",
+            examples=["10.0.0.0/8"],
+            extra={"check": spelling.networks},
+        ),
     ] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,6 @@ def up(
 
 def _load_compiled(data_dir: Path) -> None:
     """Where no bytecode may be written beside the sources, use the data folder's, once there is one of ours."""
-    if sys.dont_write_bytecode and sys.pycache_prefix is None and (data_dir / "serx.json").exists():
+    if sys.dont_write_bytecode and sys.pycache_prefix is None and os.access(data_dir / "serx.json", os.R_OK):
         sys.pycache_prefix = str(data_dir.absolute() / "bytecode")
         sys.dont_write_bytecode = False

@@ -11,7 +11,8 @@ from deploy.failure import Failure
 from deploy.local.api import Api, Token
 from deploy.local.credentials import Credentials
 from deploy.local.environment import Addresses, python
-from deploy.local.folder import DataFolder, read, write_private
+from deploy.local.folder import DataFolder, write_private
+from deploy.local.known_demo import Demo
 from deploy.local.walkthrough import Walk, walk
 
 NAME = "Demo Agency"
@@ -19,26 +20,10 @@ ADMIN_EMAIL = "admin@demo.example"
 _CREATE_SECONDS = 30
 
 
-class Demo(msgspec.Struct, frozen=True):
-    """What `demo.json` holds. The client comes with the first signature, and so does its token."""
-
-    org_id: str
-    admin_token: str
-    admin_user_id: str
-    admin_email: str
-    admin_password: str
-    client_token: str | None = None
-
-
 class Created(msgspec.Struct, frozen=True):
     org_id: str
     admin_token: str
     admin_user_id: str
-
-
-def found(folder: DataFolder) -> Demo | None:
-    """The demo of an earlier start. Raises Failure when its file is damaged."""
-    return read(folder.demo, Demo) if folder.demo.exists() else None
 
 
 async def create(folder: DataFolder, addresses: Addresses, credentials: Credentials) -> Demo:

@@ -23,6 +23,8 @@ class Marker(msgspec.Struct, frozen=True):
 
     layout: int
     postgres_major: int
+    has_database: bool = False
+    """Whether its database was made: then a folder without one has lost it."""
 
 
 class DataFolder:
@@ -60,10 +62,19 @@ def opened(root: Path, postgres_major: int) -> Iterator[DataFolder]:
         _check(folder, postgres_major)
         if not folder.marker.exists():
             write_private(folder.marker, Marker(LAYOUT, postgres_major))
+        elif folder.postgres.exists():
+            note_database(folder)
         for part in (folder.logs, folder.nats):
             part.mkdir(mode=0o700, exist_ok=True)
         folder.ready.unlink(missing_ok=True)
         yield folder
+
+
+def note_database(folder: DataFolder) -> None:
+    """Write down that the folder has a database, which from now on is missed when it is gone."""
+    marker = read(folder.marker, Marker)
+    if not marker.has_database:
+        write_private(folder.marker, msgspec.structs.replace(marker, has_database=True))
 
 
 def write_private(path: Path, value: Any) -> None:
@@ -95,11 +106,14 @@ def _clear_about_the_disk(folder: DataFolder) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: DataFolder) -> Iterator[None]:
-    with os.fdopen(os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as lock:
+    with os.fdopen(
+        os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii", errors="replace"
+    ) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = lock.read().strip() or "unknown"
+            holder = lock.read().strip()
+            holder = holder if holder.isdecimal() else "unknown"
             raise Failure(f"Another `serx up` (pid {holder}) is using the data folder {folder.root}.") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -127,12 +141,16 @@ def _check(folder: DataFolder, postgres_major: int) -> None:
         raise Failure(
             f"The data folder {folder.root} was made by another version of serx; choose another with --data-dir."
         )
-    _check_postgres(folder, postgres_major)
+    if folder.postgres.exists() or folder.postgres.is_symlink():
+        _check_postgres(folder, postgres_major)
+    elif marker.has_database or folder.demo.exists():
+        raise Failure(
+            f"The database of the data folder is gone ({folder.postgres}); restore it, or remove {folder.root} "
+            "to begin anew, with nothing in it."
+        )
 
 
 def _check_postgres(folder: DataFolder, postgres_major: int) -> None:
-    if not folder.postgres.exists():
-        return
     version = folder.postgres / "PG_VERSION"
     if not version.is_file() or not (folder.postgres / "global" / "pg_control").is_file():
         raise Failure(
@@ -143,6 +161,8 @@ def _check_postgres(folder: DataFolder, postgres_major: int) -> None:
             f"The passwords of the data folder are gone ({folder.secrets}); restore that file, or remove the folder."
         )
     found = version.read_text(encoding="ascii", errors="replace").strip()
+    if not found.isdecimal():
+        raise Failure(f"The database folder {folder.postgres} is damaged (PG_VERSION holds no version); restore it.")
     if found != str(postgres_major):
         raise Failure(
             f"The data folder {folder.root} was written by PostgreSQL {found}, and this is PostgreSQL "
@@ -154,7 +174,16 @@ def read(path: Path, shape: type[Any]) -> Any:
     """A JSON file of ours. Raises Failure when it does not hold what it should."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=shape)
-    except msgspec.DecodeError as error:
-        raise Failure(
-            f"The file {path} is damaged ({error}); restore it, or remove the data folder to begin anew."
-        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Failure(f"The file {path} is damaged ({error}); {_remedy(path)}.") from error
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a damaged file: some are made again."""
+    again = {
+        "ports.json": "remove that file, and the next start chooses free ports",
+        "processes.json": "end what an earlier `serx up` has left running, if anything, and remove that file",
+        "ready.json": "start `serx up` again, which writes it anew",
+        "demo.json": "restore it, or remove it, and the next start makes another demo organisation",
+    }
+    return again.get(path.name, "restore it, or remove the data folder to begin anew, with nothing in it")

@@ -119,11 +119,11 @@ def clear_postmaster_pid(data: Path) -> None:
     if not pid_file.exists():
         return
     first = pid_file.read_text(encoding="ascii", errors="replace").partition("\n")[0]
-    pid = int(first) if first.isdigit() else 0
+    pid = int(first) if first.isdecimal() else 0
     command = _command(pid)
     if "postgres" in command and str(data) in command:
         raise Failure(f"Another PostgreSQL (pid {pid}) is running on {data}; stop it first.")
-    if command:
+    if command or not pid:  # or nothing that PostgreSQL has written
         pid_file.unlink()
 
 

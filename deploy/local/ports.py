@@ -19,6 +19,8 @@ from shared.messaging.topology import SERVICES
 HOST = "127.0.0.1"
 _PRIVATE = ("postgres", "nats", "nats_monitor", "gateway_metrics", *SERVICES)
 
+_HIGHEST = 65535
+
 Ports = dict[str, int]
 
 
@@ -30,7 +32,7 @@ def reserved(folder: DataFolder, gateway_port: int, *, more: tuple[str, ...] = (
 
     Raises Failure when the gateway's port is taken.
     """
-    last: Ports = read(folder.ports, dict[str, int]) if folder.ports.exists() else {}
+    last = found(folder) if folder.ports.exists() else {}
     with ExitStack() as reservations:
         gateway = _claim(gateway_port)
         if gateway is None:
@@ -46,6 +48,18 @@ def reserved(folder: DataFolder, gateway_port: int, *, more: tuple[str, ...] = (
             reservations.close()
         write_private(folder.ports, {name: ports[name] for name in private})
         yield ports
+
+
+def found(folder: DataFolder) -> Ports:
+    """The ports of the last start. Raises Failure when the file is damaged, or names what is no port."""
+    last: Ports = read(folder.ports, dict[str, int])
+    for name, port in last.items():
+        if not 0 < port <= _HIGHEST:
+            raise Failure(
+                f"The file {folder.ports} is damaged ({name} has the number {port}, and ports are 1 to {_HIGHEST}); "
+                "remove that file, and the next start chooses free ports."
+            )
+    return last
 
 
 def _claim(port: int) -> socket.socket | None:
@@ -73,7 +87,12 @@ def _claim(port: int) -> socket.socket | None:
 
 def _claim_again(port: int, ours: Iterable[socket.socket]) -> socket.socket | None:
     """The port of last time, unless it is another's now: this time's gateway may have been asked to have it."""
-    return None if port in {claimed.getsockname()[1] for claimed in ours} else _claim(port)
+    if port in {claimed.getsockname()[1] for claimed in ours}:
+        return None
+    try:
+        return _claim(port)
+    except Failure:  # one that needs more rights than we have now
+        return None
 
 
 def _claim_any() -> socket.socket:

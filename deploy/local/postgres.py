@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import asyncpg
+
 from deploy.failure import Failure
 from deploy.local.binaries import Binaries
 from deploy.local.child import Recipe
@@ -82,7 +84,7 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
         name="postgres",
         # Changing the user clears what we would ask of the kernel, so `setpriv` asks after it has.
         launch=lambda log: launcher.program(command, _environment(), log, dies_with_us=not wrapper),
-        ready=lambda: postgres_ready(admin_dsn),
+        ready=lambda: _is_ready(admin_dsn, folder),
         port=port,
         # Fast shutdown; then immediate, which leaves a recovery for the next start.
         stop=((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)),
@@ -90,6 +92,13 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
         attempts=40,
         start_seconds=300.0,
     )
+
+
+async def _is_ready(admin_dsn: str, folder: DataFolder) -> bool:
+    try:
+        return await postgres_ready(admin_dsn)
+    except asyncpg.InvalidPasswordError as error:
+        raise Failure(f"The passwords in {folder.secrets} are not those of its database; restore that file.") from error
 
 
 def _fresh_folder(root: Path) -> Path:

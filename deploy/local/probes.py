@@ -32,9 +32,14 @@ async def nats_is_sick(monitor_port: int) -> bool:
 
 
 async def postgres_ready(dsn: str) -> bool:
-    """Whether PostgreSQL takes logins; during crash recovery it listens and refuses."""
+    """Whether PostgreSQL takes logins; during crash recovery it listens and refuses.
+
+    Raises asyncpg.InvalidPasswordError: that will not be better in a while.
+    """
     try:
         connection = await asyncpg.connect(dsn, timeout=TIMEOUT_SECONDS)
+    except asyncpg.InvalidPasswordError:
+        raise
     except LINK_ERRORS:
         return False
     await connection.close()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from deploy.local.environment import Addresses
 from deploy.local.folder import DataFolder, write_private
+from deploy.local.known_demo import Demo
 from shared.messaging.topology import PROCESSES
-
-if TYPE_CHECKING:  # it brings an HTTP client along, which nothing needs before everything runs
-    from deploy.local.demo import Demo
 
 
 class Running(msgspec.Struct, frozen=True):

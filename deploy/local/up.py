@@ -7,18 +7,19 @@ import signal
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from deploy.failure import Failure
-from deploy.local import binaries, credentials, leftovers, nats, postgres, ready
+from deploy.local import binaries, credentials, known_demo, leftovers, nats, postgres, ready
 from deploy.local.binaries import Binaries
 from deploy.local.child import Recipe
 from deploy.local.credentials import Credentials
 from deploy.local.environment import Addresses, inherited
-from deploy.local.folder import DataFolder, opened
+from deploy.local.folder import DataFolder, note_database, opened
+from deploy.local.known_demo import Demo
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.local.persistent import Persistent
@@ -31,9 +32,6 @@ from deploy.provisioning_command import role_connections
 from shared.database.migrate import MigrationFailed, migrate
 from shared.messaging import stream_keeper
 from shared.messaging.topology import PROCESSES, SERVICES
-
-if TYPE_CHECKING:
-    from deploy.local.demo import Demo
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +54,7 @@ async def up(options: Options, screen: Screen) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Raises Failure when that cannot begin."""
     found = binaries.find()
     with opened(options.data_dir, found.postgres_major) as folder:
+        known_demo.found(folder)
         for name in leftovers.stop(folder):
             screen.say(f"{name} was left over from a run that was killed; stopped it")
         with reserved(folder, options.port) as ports:
@@ -137,6 +136,7 @@ class Installation:
         if not site.folder.postgres.exists():
             with self._screen.step("database folder made"):
                 await postgres.initialise(self._launcher, site.binaries, site.folder, site.credentials.postgres_admin)
+                note_database(site.folder)
         await self._start(self._postgres())
         async with asyncio.TaskGroup() as tasks:
             for service in SERVICES:
@@ -207,7 +207,7 @@ class Installation:
         from deploy.local.api import ApiRefused
 
         site = self._site
-        self._demo = demo.found(site.folder)
+        self._demo = known_demo.found(site.folder)
         if not wanted or (self._demo and self._demo.client_token):
             self._publish()
         try:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
-from typing import Annotated, Final
-
-from cyclopts import Parameter
+from typing import Final
 
 from deploy.failure import Failure
 from deploy.operators import showing, site
-from deploy.operators.options import AsJson, DataDir
+from deploy.operators.options import Again, AsJson, DataDir, Duration
 from deploy.operators.site import Site
 from deploy.proof.checker import check
 from deploy.proof.evidence import AWAY, gather
 from deploy.proof.violations import Violation
 
 _SHOWN: Final = 50
+_AGAIN: Final = Duration(seconds=5)
 
 
 def check_all(
     *,
-    again: Annotated[
-        timedelta,
-        Parameter(help="Look a second time after this, and say only what is still so: what is under way goes by."),
-    ] = timedelta(seconds=5),
+    again: Again = _AGAIN,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

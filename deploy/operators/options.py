@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from deploy.failure import Failure
@@ -16,12 +18,44 @@ from shared import clock
 
 ServiceName = Literal["identity", "proposals", "engagements", "conversations", "orders"]
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=36500)
+
+
+class Duration(timedelta):
+    """A time span on the command line: 30s, 10m, 2h, 3d. `--help` shows the name of this class for its type."""
+
+
+def duration(_type: object, tokens: Sequence[Token]) -> Duration:
+    """Read a time span. Raises ValueError for anything else."""
+    text = tokens[0].value.strip()
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhd])", text, re.ASCII)
+    if found is None or (span := float(found[1]) * _UNITS[found[2]]) > _LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is no time span; write a number and its unit, as 30s, 10m, 2h or 3d.")
+    return Duration(seconds=span)
+
+
+def spell(span: timedelta | None) -> str | None:
+    """As `duration` reads it, in the largest unit that leaves a whole number."""
+    if span is None:
+        return None
+    seconds = span.total_seconds()
+    unit = next((unit for unit in "dhm" if seconds and seconds % _UNITS[unit] == 0), "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 DataDir = Annotated[
     Path | None,
     Parameter(help="Data folder of a running `serx up`; .serx, unless SERX_…_DATABASE_DSN name other databases."),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
-OlderThan = Annotated[timedelta | None, Parameter(help="Only what is older than this: 30s, 10m, 2h, 3d.")]
+_A_SPAN = Parameter(converter=duration, n_tokens=1, show_default=spell)
+Again = Annotated[
+    Duration,
+    _A_SPAN,
+    Parameter(help="Look a second time after this, and say only what is still so: what is under way goes by."),
+]
+OlderThan = Annotated[Duration | None, _A_SPAN, Parameter(help="Only what is older than this: 30s, 10m, 2h, 3d.")]
 Org = Annotated[UUID | None, Parameter(help="Only this organisation's.")]
 Limit = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000), help="At most so many.")]
 Service = Annotated[ServiceName | None, Parameter(help="Only this service's.")]

@@ -13,9 +13,9 @@ import nats.js.errors
 from nats.js import JetStreamContext
 
 from deploy.failure import Failure
-from deploy.local.credentials import Credentials
+from deploy.local import credentials, ports
 from deploy.local.environment import Addresses
-from deploy.local.folder import DataFolder, read
+from deploy.local.folder import DataFolder
 from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.errors import DomainError
 from shared.messaging.topology import SERVICES
@@ -114,7 +114,10 @@ def _of_folder(folder: DataFolder) -> Site:
     for path in (folder.secrets, folder.ports):
         if not path.exists():
             raise Failure(f"The data folder {folder.root} is not complete yet: there is no {path.name}.")
-    secrets = Credentials(read(folder.secrets, dict[str, str]))
-    addresses = Addresses(folder, read(folder.ports, dict[str, int]), secrets)
+    secrets = credentials.found(folder)
+    known = ports.found(folder)
+    if missing := [name for name in ("postgres", "nats") if name not in known]:
+        raise Failure(f"The file {folder.ports} lacks the port of {missing[0]}; the next `serx up` writes it anew.")
+    addresses = Addresses(folder, known, secrets)
     dsns = {service: addresses.database(service) for service in SERVICES}
     return Site(dsns, addresses.nats_operator, f"Is `serx up` running on {folder.root}?")

@@ -28,9 +28,14 @@ async def listen(url: str, database: sqlite3.Connection, name: str = "listener-b
         for message in messages:
             with database:  # the id and the work in one transaction, the ack after its commit
                 if database.execute("insert or ignore into seen values (?)", [message.headers["ce-id"]]).rowcount:
-                    signed = json.loads(message.data)
-                    database.execute("insert into invoices values (?, ?)", [signed["id"], signed["total"]])
+                    handle(message.headers["ce-type"], json.loads(message.data), database)
             await message.ack()
+
+
+def handle(kind: str, event: dict, database: sqlite3.Connection) -> None:
+    """A listener hears what it was made for, perhaps more than it acts on: the type says what an event carries."""
+    if kind == "proposal.signed.v1":
+        database.execute("insert into invoices values (?, ?)", [event["id"], event["total"]])
 
 
 invoices = sqlite3.connect(sys.argv[2])
