@@ -128,10 +128,12 @@ class Child:
             process.kill()
         self._listener.started()
         watch = asyncio.create_task(self._watch(process, time.monotonic()))
+        rotation = asyncio.create_task(self.log.stay_short())
         try:
             return await process.wait()
         finally:
             watch.cancel()
+            rotation.cancel()
 
     async def _watch(self, process: Process, since: float) -> None:
         try:

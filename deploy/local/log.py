@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 KEPT_BYTES = 20 * 1024 * 1024
+LOOK_SECONDS = 5.0
 _QUOTED_BYTES = 8192
 _QUOTED_CHARACTERS = 300
 _TELLING_KEYS = ("exception", "error", "event", "message")
 
 
 class Log:
+    """At most KEPT_BYTES, and as many of what was before; looked at every LOOK_SECONDS while `stay_short` runs."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._life_began_at = 0
-        if path.exists() and path.stat().st_size > KEPT_BYTES:
+        if self._is_long():
             path.replace(path.with_suffix(".log.old"))
+
+    async def stay_short(self) -> None:
+        """Rotate it whenever it is too long, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._is_long():
+                await asyncio.to_thread(self.rotate)
+
+    def rotate(self) -> None:
+        """Keep a copy, and empty the file: the child goes on appending to it. Without room for a copy there is none."""
+        old = self.path.with_suffix(".log.old")
+        try:
+            shutil.copyfile(self.path, old)
+        except OSError:
+            with suppress(OSError):
+                old.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.truncate(self.path, 0)
+            self._life_began_at = 0
+
+    def _is_long(self) -> bool:
+        try:
+            return self.path.stat().st_size > KEPT_BYTES
+        except OSError:
+            return False
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:

@@ -33,9 +33,9 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """A request that trickles in, an answer that trickles out: so long."""
     idle_seconds: float = 75.0
     """Between an answer and the next request."""
-    unread_bytes: int = 32 * 1024 * 1024
+    unread_bytes: int = 16 * 1024 * 1024
     """What is written and not read yet, of all connections."""
-    taken_bytes: int = 32 * 1024 * 1024
+    taken_bytes: int = 24 * 1024 * 1024
     """The bodies of requests that are not answered yet, of all connections."""
 
 

@@ -100,6 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.pipeline.popleft()
         elif is_of_body:
             cycle.disconnected = True
+            cycle.body = bytearray()  # nobody takes it any more
             cycle.message_event.set()
             if cycle.response_started:
                 self._together.close()

@@ -103,6 +103,8 @@ class CallerConnection(BoundedConnection):
         self.is_served = True
         self.free_since = self._all.now
         self._all.release(self)
+        if self.cycle.response_complete:
+            self.cycle.body = bytearray()  # what was not taken is not kept while the connection rests
         if not self.flow.write_paused:
             self._answer_since = None
         if self._together.is_closing():
@@ -148,14 +150,20 @@ class CallerConnection(BoundedConnection):
             self._together.close()  # it was answered long ago
 
     def _take_in_turn(self, data: memoryview) -> None:
-        for begin in range(0, len(data), PIECE_BYTES):
-            if self.is_deaf:
-                return
+        begin = 0
+        while begin < len(data) and not self.is_deaf:
             if self.pipeline:
                 self._waiting += data[begin:]
                 self.flow.pause_reading()
                 return
-            self._take(data[begin : begin + PIECE_BYTES])
+            end = begin + max(PIECE_BYTES, self._bytes_to_come)
+            self._take(data[begin:end])
+            begin = end
+
+    @property
+    def _bytes_to_come(self) -> int:
+        """What is left of a body of declared length: it holds no other request."""
+        return 0 if self._is_in_head else (self._framing.length or 0) - self._uncounted_bytes
 
     def _go_on(self) -> None:
         """The turn of the requests that arrived together with earlier ones."""

@@ -234,3 +234,39 @@ async def test_what_an_earlier_run_left_running_is_found_without_its_list(tmp_pa
     assert others.returncode is None
     others.kill()
     await others.wait()
+
+
+WRITES = """
+import os, time
+while True:
+    os.write(1, b'here\\n' * 80)
+    time.sleep(0.01)
+"""
+
+
+async def test_a_log_that_grows_is_rotated_while_its_child_goes_on_writing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("deploy.local.log.KEPT_BYTES", 20_000)
+    monkeypatch.setattr("deploy.local.log.LOOK_SECONDS", 0.02)
+    await watched.supervisor.start(watched.recipe("orders", lambda: WRITES))
+    path = watched.folder.log("orders")
+    old = path.with_suffix(".log.old")
+    await until(lambda: old.exists() and old.stat().st_size > 20_000)
+    pid = watched.supervisor.pids["orders"]
+    shrunk = path.stat().st_size
+    await until(lambda: path.stat().st_size > shrunk or path.stat().st_size == 0)
+    assert path.stat().st_size < 200_000
+    assert watched.supervisor.pids["orders"] == pid
+
+
+def test_a_log_without_room_for_a_copy_is_emptied_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deploy.local.log.shutil.copyfile", full)
+    path = tmp_path / "orders.log"
+    path.write_text("much")
+    Log(path).rotate()
+    assert path.read_text() == ""
+    assert not path.with_suffix(".log.old").exists()

@@ -106,7 +106,7 @@ async def test_an_answer_that_nobody_reads_is_given_up():
 
 
 async def test_an_answer_that_is_read_slowly_arrives():
-    async with served(Bounds(still_seconds=0.5, transfer_seconds=60.0)) as here:
+    async with served(Bounds(still_seconds=3.0, transfer_seconds=60.0)) as here:
         caller = await here.caller(buffer_bytes=65_536)
         caller.write(b"GET /long?20000000 HTTP/1.1\r\nHost: serx\r\nConnection: close\r\n\r\n")
         taken = 0
