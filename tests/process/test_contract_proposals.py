@@ -11,6 +11,7 @@ import pytest
 from shared.ids import new_id
 from tests.support.builders import proposal_body
 from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list, walk_roles
+from tests.support.pictures import png
 
 SERVICE = (
     "id, org_id, name, description, price, currency, recurring, public, deadline, sort_order, metadata, pretty_price,"
@@ -24,7 +25,7 @@ SUMMARY = (
 ITEM = "id, name, description, price, quantity, total, service_id, created_at"
 REPORT = "saga_id, status, started_at, finished_at, steps"
 STEP = "name, service, status, attempts, started_at, finished_at, error"
-PICTURE = "data:image/png;base64," + b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 64).decode()
+PICTURE = "data:image/png;base64," + b64encode(png()).decode()
 LISTS = [
     List(
         "/api/services",
@@ -265,8 +266,9 @@ async def test_a_signature_makes_what_the_contract_counts_up(stage: Stage):
 
 async def test_an_image_that_is_none_is_told_at_signature_and_a_wait_of_nothing_is_202(stage: Stage):
     proposal = await sent(stage)
+    script = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>"
     too_large = "data:image/svg+xml,<svg>" + "x" * 256 * 1024
-    for wrong in ("Jane", "data:image/gif;base64,R0lG", "data:image/png;base64,R0lG", too_large):
+    for wrong in ("Jane", "data:image/gif;base64,R0lG", "data:image/png;base64,R0lG", script, too_large):
         assert await stage.errors(f"POST /api/proposals/{proposal}/sign", {"signature": wrong}) == {"signature"}
     answer = await stage.call("client", f"POST /api/proposals/{proposal}/sign", prefer="wait=0")
     assert (answer.status_code, answer.headers["location"]) == (202, f"/api/proposals/{proposal}/sign")

@@ -13,7 +13,8 @@ from msgspec import UNSET, Meta, UnsetType
 from services.conversations.domain.conversations import Changes
 from services.conversations.domain.messages import NewMessage
 from services.conversations.model import Attachment, ConversationStatus
-from shared.web.patterns import NOT_BLANK, URL
+from shared.web.patterns import FILE_NAME, NOT_BLANK, URL
+from shared.web.texts import long_text
 
 MAX_SIZE_BYTES = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
@@ -24,7 +25,7 @@ Url = Annotated[
     Meta(
         max_length=2048,
         pattern=URL,
-        description="An http or https address.",
+        description="An http or https address, without a user's name.",
         examples=["https://files.example/brief.pdf"],
     ),
 ]
@@ -32,7 +33,7 @@ Url = Annotated[
 
 Content = Annotated[
     str,
-    Meta(
+    long_text(
         min_length=1,
         pattern=NOT_BLANK,
         description="Not blank. May be left out where there is an attachment.",
@@ -60,7 +61,16 @@ class ConversationChangesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_
 
 
 class AttachmentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK, examples=["brief.pdf"])]
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            pattern=FILE_NAME,
+            description="Without controls, slashes and marks of direction.",
+            examples=["brief.pdf"],
+        ),
+    ]
     url: Url
     # `gt=-1` and not `ge=0`, which Litestar leaves out of the OpenAPI document.
     size: Annotated[int, Meta(gt=-1, le=MAX_SIZE_BYTES, description="In bytes.")] | None = None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Annotated, Any, Final
-from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.proposals.domain.proposals import NewItem, NewProposal, ProposalChanges
+from services.proposals.http.pictures import MAX_URL_BYTES, NoPicture, check_picture
 from services.proposals.model.proposals import total_of
 from shared.currency import Currency
 from shared.errors import InvalidInput
@@ -20,9 +18,7 @@ from shared.money import Money
 from shared.web.patterns import NOT_BLANK
 from shared.web.texts import FirstName, LastName, email, long_text
 
-MAX_SIGNATURE_BYTES: Final = 256 * 1024
 _IMAGE: Final = r"^data:image/(png|svg\+xml)[;,]"
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 Email = Annotated[str, email("The address that the proposal is for.")]
 Company = Annotated[str, Meta(max_length=255, examples=["Roe & Daughters"])]
@@ -118,18 +114,22 @@ class SignBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Annotated[
             str,
             Meta(
-                description="A data URL, PNG or SVG, at most 256 KiB.",
+                description="A data URL, at most 256 KiB: a PNG (4096 pixels a side) or an SVG of svg, g, path.",
                 examples=["data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'/%3E"],
-                extra_json_schema={"extra": {"maxLength": MAX_SIGNATURE_BYTES, "pattern": _IMAGE}},
+                extra_json_schema={"extra": {"maxLength": MAX_URL_BYTES, "pattern": _IMAGE}},
             ),
         ]
         | None
     ) = None
 
     def check(self) -> None:
-        """Raises InvalidInput when `signature` is no PNG or SVG data URL of at most 256 KiB."""
-        if self.signature is not None and (fault := _fault_of(self.signature)):
-            raise InvalidInput({"signature": [fault]})
+        """Raises InvalidInput when `signature` is no picture that is taken (see `pictures`)."""
+        if self.signature is None:
+            return
+        try:
+            check_picture(self.signature)
+        except NoPicture as error:
+            raise InvalidInput({"signature": [str(error)]}) from error
 
 
 def _items(items: list[ItemBody]) -> tuple[NewItem, ...]:
@@ -137,22 +137,3 @@ def _items(items: list[ItemBody]) -> tuple[NewItem, ...]:
         NewItem(name=item.name, description=item.description, price=item.price, service_id=item.service_id)
         for item in items
     )
-
-
-def _fault_of(url: str) -> str | None:
-    if len(url) > MAX_SIGNATURE_BYTES:
-        return "Expected at most 256 KiB."
-    head, comma, payload = url.partition(",")
-    media_type, *parameters = head.removeprefix("data:").lower().split(";")
-    if not head.startswith("data:") or not comma or media_type not in ("image/png", "image/svg+xml"):
-        return "Expected a data URL with a PNG or SVG image."
-    try:
-        is_base64 = "base64" in parameters
-        content = base64.b64decode(payload, validate=True) if is_base64 else unquote_to_bytes(payload)
-    except binascii.Error:
-        return "The base64 of the data URL cannot be decoded."
-    if media_type == "image/png" and not content.startswith(_PNG):
-        return "The data URL does not hold a PNG image."
-    if media_type == "image/svg+xml" and b"<svg" not in content:
-        return "The data URL does not hold an SVG image."
-    return None

@@ -31,6 +31,7 @@ from shared.web.origin import CLIENT_ADDRESS_HEADER
 
 DEFAULT_WAIT_SECONDS = 10.0
 MAX_WAIT_SECONDS = 30.0
+MAX_USER_AGENT_LENGTH = 512
 Prefer = Annotated[
     str | None,
     HeaderParameter(
@@ -118,8 +119,14 @@ def _signature(request: Request[Any, Any, Any], body: SignBody) -> Signature:
         signer_name=body.signer_name,
         signature=body.signature,
         address=request.headers.get(CLIENT_ADDRESS_HEADER),
-        user_agent=request.headers.get("user-agent"),
+        user_agent=_user_agent(request),
     )
+
+
+def _user_agent(request: Request[Any, Any, Any]) -> str | None:
+    """What the caller's program calls itself, as UTF-8, cut to 512 characters."""
+    sent = request.headers.get("user-agent")
+    return None if sent is None else sent.encode("latin-1").decode(errors="replace")[:MAX_USER_AGENT_LENGTH]
 
 
 def _wait(prefer: str | None) -> float:
