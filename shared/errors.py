@@ -45,6 +45,15 @@ class RefersToNothing(DomainError):
         super().__init__(f"The request refers to a {what} that does not exist.", {field: [f"There is no such {what}."]})
 
 
+class ClientIsLeaving(RefersToNothing):
+    """The body refers to a client who is about to be deleted: nothing new may hang on them meanwhile."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "client")
+        self.detail = "The request refers to a client who is about to be deleted."
+        self.errors = {field: ["The client is about to be deleted."]}
+
+
 class Stale(DomainError):
     """The resource is not at the version that the caller's `If-Match` names."""
 

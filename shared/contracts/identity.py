@@ -25,6 +25,11 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
 
     @property
+    def is_closing(self) -> bool:
+        """About to be deleted: whether they are, or stay, is being decided."""
+        return self.is_closed and not self.is_deleted
+
+    @property
     def name(self) -> str:
         return f"{self.name_f} {self.name_l}" if self.name_l else self.name_f
 

@@ -184,7 +184,9 @@ async def test_identity_is_asked_once_and_then_not_needed(desk: Desk):
 @pytest.mark.parametrize("flags", [{"is_closed": True}, {"is_closed": True, "is_deleted": True}])
 async def test_a_client_who_is_closed_is_refused(desk: Desk, flags: dict[str, bool]):
     client = desk.owners.client(desk.org, **flags)
-    await desk.refused("POST", "engagements", {"client_id": str(client.id)}, status=422)
+    refused = await desk.call("POST", "engagements", {"client_id": str(client.id)})
+    cause = "There is no such client." if client.is_deleted else "The client is about to be deleted."
+    assert (refused.status_code, refused.json()["errors"]) == (422, {"client_id": [cause]})
     assert await desk.ids("engagements") == []
 
 

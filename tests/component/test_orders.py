@@ -288,11 +288,11 @@ async def closed_client(orchestrator: Orchestrator, database: Database, org: UUI
     return client
 
 
-@pytest.mark.parametrize("flag", ["is_closed", "is_deleted"])
-async def test_a_client_who_is_closed_or_deleted_is_refused(
-    service: Service, orchestrator: Orchestrator, database: Database, staff: Actor, flag: str
+@pytest.mark.parametrize("flags", [{"is_deleted": True}, {"is_closed": True, "is_deleted": True}])
+async def test_a_client_who_is_deleted_is_refused(
+    service: Service, orchestrator: Orchestrator, database: Database, staff: Actor, flags: dict[str, bool]
 ):
-    client = await closed_client(orchestrator, database, staff.org_id, **{flag: True})
+    client = await closed_client(orchestrator, database, staff.org_id, **flags)
     command = place_order(staff.org_id, client=replace(client, version=1, is_closed=False, is_deleted=False))
     reply = await places(orchestrator, command)
     assert reply == Reply(outcome="refused", cause="The client was deleted.")

@@ -101,7 +101,6 @@ def test_a_token_that_ends_now_has_ended() -> None:
     [
         (None, STAFF),
         (msgspec.structs.replace(CLIENT, is_enabled=False), DISABLED),
-        (msgspec.structs.replace(CLIENT, is_closed=True), DELETED),
         (msgspec.structs.replace(CLIENT, is_closed=True, is_deleted=True, is_enabled=False), DELETED),
     ],
 )

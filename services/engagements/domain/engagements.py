@@ -20,8 +20,9 @@ from shared.contracts.engagements import EngagementQuestion, EngagementState
 from shared.contracts.identity import ClientClosed, CloseClient
 from shared.contracts.proposals import ProposalState
 from shared.database import Tx
-from shared.errors import NotFound, RefersToNothing
+from shared.errors import ClientIsLeaving, NotFound, RefersToNothing
 from shared.ids import new_id
+from shared.messaging.closing import ClientUndecided
 from shared.web.actor import Actor
 
 
@@ -42,7 +43,10 @@ async def create(tx: Tx, actor: Actor, new: NewEngagement, at: datetime) -> Enga
     """
     if new.proposal_id is not None and new.proposal is None:
         raise RefersToNothing("proposal_id", "proposal")
-    client = await replicas.lock_open_client(tx, actor.org_id, new.client_id)
+    try:
+        client = await replicas.lock_open_client(tx, actor.org_id, new.client_id)
+    except ClientUndecided as error:
+        raise ClientIsLeaving("client_id") from error
     if client is None:
         raise RefersToNothing("client_id", "client")
     if new.proposal is not None and not new.proposal.is_of_client:

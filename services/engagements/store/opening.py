@@ -11,12 +11,13 @@ import msgspec
 
 from services.engagements.model import Engagement, EngagementStatus, Project
 from shared.database import Tx
+from shared.messaging.closing import ClientUndecided
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
 # The stored function of that name (see the migrations): one round trip, committed when it returns.
 OPEN = """
-select reply, is_opened from open_engagement_beside_others($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+select reply, is_opened from open_engagement_unless_closing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
   $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the open that `inbox.bar` has waited for
@@ -70,7 +71,10 @@ async def open_once(
     refused: bytes,
     events: Sequence[Event],
 ) -> bytes:
-    """Write all of it and keep `opened` as the reply, or `refused`; a duplicate gets what was kept."""
+    """Write all of it and store `opened` as the reply, or `refused`; a duplicate gets what was stored.
+
+    Raises ClientUndecided, and has done nothing then.
+    """
     claim = await tx.row(
         _Claim,
         OPEN,
@@ -81,7 +85,8 @@ async def open_once(
         *_projects(projects),
         *_events(events),
     )
-    assert claim is not None  # the upserts always return their row
+    if claim is None:
+        raise ClientUndecided
     if claim.is_opened:
         tx.said.extend(events)
     return claim.reply

@@ -10,6 +10,7 @@ from services.engagements.model import Client, Template
 from shared.contracts.identity import ClientState
 from shared.contracts.proposals import TemplateState
 from shared.database import Tx
+from shared.messaging.closing import ClientUndecided
 
 # The row is locked even where the `where` lets nothing be updated: whoever closes a client counts under that lock.
 KEEP_CLIENT = """
@@ -35,8 +36,8 @@ select exists (select from templates where org_id = $1 and id = $2 and version >
 """
 # The lock of every create: a client who is being closed is either seen here, or the engagement is counted there.
 LOCK_OPEN_CLIENT = """
-select id, name_f, name_l, email, is_closed or is_deleted as is_gone from clients where org_id = $1 and id = $2
-for share
+select id, name_f, name_l, email, is_deleted as is_gone, is_closed and not is_deleted as is_closing from clients
+where org_id = $1 and id = $2 for share
 """
 GET_EMAIL = """
 select email from clients where org_id = $1 and id = $2
@@ -52,6 +53,7 @@ class _LockedClient(msgspec.Struct, frozen=True):
     name_l: str
     email: str
     is_gone: bool
+    is_closing: bool
 
 
 async def keep_client(tx: Tx, client: ClientState) -> None:
@@ -85,10 +87,15 @@ async def knows_template(tx: Tx, org: UUID, template: UUID) -> bool:
 
 
 async def lock_open_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
-    """The client, whom nobody closes until the transaction ends; None for one who is closed, deleted or not known."""
+    """The client, whom nobody closes until the transaction ends; None for one who is deleted or not known.
+
+    Raises ClientUndecided for one who is about to be deleted.
+    """
     row = await tx.row(_LockedClient, LOCK_OPEN_CLIENT, org, client)
     if row is None or row.is_gone:
         return None
+    if row.is_closing:
+        raise ClientUndecided
     return Client(id=row.id, name_f=row.name_f, name_l=row.name_l, email=row.email)
 
 

@@ -20,6 +20,7 @@ from shared.database.windows import Page
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging import outbox
+from shared.messaging.closing import ClientUndecided
 from shared.messaging.outbox import Event, event
 from shared.messaging.topology import event_subject
 from shared.web.actor import Actor
@@ -77,9 +78,12 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
 
     Idempotent by the e-mail in one statement, so that a duplicate needs no stored reply: it finds what the first made.
     Whom a proposal belongs to already is found by id, and refused when they are disabled, deleted or nowhere.
+    Raises ClientUndecided for one who is about to be deleted.
     """
     if wanted.is_bound:
-        return reply_to_bound(await clients.get_state(tx, wanted.org_id, wanted.client_id))
+        bound = await clients.get_state(tx, wanted.org_id, wanted.client_id)
+        _require_decided(bound)
+        return reply_to_bound(bound)
     told = changed(wanted.event_id, _as_made(wanted))
     await emails.lock(tx, wanted.org_id, wanted.email)
     ensured = await clients.ensure(tx, wanted, told)
@@ -87,6 +91,7 @@ async def ensure_client(tx: Tx, wanted: EnsureClient) -> Reply:
         return reply_to_ensure(None)
     if ensured.is_new:  # the statement has written the event already
         tx.said.append(told)
+    _require_decided(ensured.client)
     return reply_to_ensure(ensured.client)
 
 
@@ -110,6 +115,12 @@ async def _require_free(tx: Tx, client: Client) -> None:
     holder = await emails.holder(tx, client.org_id, client.email, besides=client.id)
     if holder is not None:
         raise EmailTaken(holder)
+
+
+def _require_decided(client: ClientState | None) -> None:
+    """Raises ClientUndecided for a client who is about to be deleted: whether they are, nobody can say yet."""
+    if client is not None and client.is_closing:
+        raise ClientUndecided
 
 
 def _as_made(wanted: EnsureClient) -> ClientState:

@@ -18,10 +18,13 @@ def reply_to_bound(client: ClientState | None) -> Reply:
 
 
 def reply_to_ensure(client: ClientState | None) -> Reply:
-    """The reply for the client that has the e-mail; None says that a member of staff has it."""
+    """The reply for the client that has the e-mail; None says that a member of staff has it.
+
+    One who is about to be deleted has no reply yet: the command waits until that is decided.
+    """
     if client is None:
         return Reply(outcome="refused", cause=STAFF)
-    if client.is_closed or client.is_deleted:
+    if client.is_deleted:
         return Reply(outcome="refused", cause=DELETED)
     if not client.is_enabled:
         return Reply(outcome="refused", cause=DISABLED)

@@ -11,7 +11,8 @@ from services.orders.store.replicas import Named, State, Template
 from shared.contracts.engagements import EngagementState
 from shared.contracts.identity import ClientClosed, CloseClient
 from shared.database import Tx
-from shared.errors import RefersToNothing
+from shared.errors import ClientIsLeaving, RefersToNothing
+from shared.messaging.closing import ClientUndecided
 
 
 async def unheard_of(tx: Tx, org: UUID, named: Sequence[Named]) -> list[Named]:
@@ -36,8 +37,11 @@ async def close_client(tx: Tx, asked: CloseClient) -> ClientClosed:
 
 
 async def client(tx: Tx, org: UUID, client: UUID) -> Client:
-    """The client, locked against being closed. Raises RefersToNothing."""
-    found = await replicas.lock_client(tx, org, client)
+    """The client, locked against being closed. Raises RefersToNothing, ClientIsLeaving."""
+    try:
+        found = await replicas.lock_client(tx, org, client)
+    except ClientUndecided as error:
+        raise ClientIsLeaving("user_id") from error
     if found is None:
         raise RefersToNothing("user_id", "client")
     return found

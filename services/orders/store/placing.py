@@ -11,12 +11,13 @@ import msgspec
 
 from services.orders.model import Order, OrderStatus
 from shared.database import DatabaseBusy, Tx, UniqueViolated
+from shared.messaging.closing import ClientUndecided
 from shared.messaging.consumer import Delivery
 from shared.messaging.outbox import Event
 
 # The stored function of that name (see the migrations): one round trip, committed when it returns.
 PLACE = """
-select reply, is_placed from place_order_beside_others($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+select reply, is_placed from place_order_unless_closing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
   $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the place that `inbox.bar` has waited for
@@ -63,7 +64,7 @@ async def place_once(
 ) -> bytes:
     """Write the order and keep `placed` as the reply, `refused` if the client is gone; a duplicate gets what was kept.
 
-    Raises NumberTaken.
+    Raises NumberTaken, and ClientUndecided, with nothing done then.
     """
     try:
         claim = await tx.row(
@@ -79,7 +80,8 @@ async def place_once(
         if error.constraint == "order_number":
             raise NumberTaken from error
         raise
-    assert claim is not None  # the upserts always return their row
+    if claim is None:
+        raise ClientUndecided
     if claim.is_placed:
         tx.said.append(told)
     return claim.reply

@@ -13,6 +13,7 @@ from shared.contracts.engagements import EngagementState
 from shared.contracts.identity import ClientState, UserState
 from shared.contracts.proposals import TemplateState
 from shared.database import Tx
+from shared.messaging.closing import ClientUndecided
 from shared.messaging.gathering import newest
 
 # Locks the row also when what it says is newer.
@@ -52,8 +53,8 @@ and not exists (select from engagements where org_id = $1 and id = named.id and 
 """
 # Every create holds this lock; whoever closes a client waits for it, and then counts.
 LOCK_CLIENT = """
-select id, name_f, name_l, email, company, phone from clients
-where org_id = $1 and id = $2 and not is_closed and not is_deleted for share
+select id, name_f, name_l, email, company, phone, is_closed as is_closing from clients
+where org_id = $1 and id = $2 and not is_deleted for share
 """
 TEMPLATE = """
 select name, price, currency from templates where org_id = $1 and id = $2 and not is_deleted
@@ -63,6 +64,10 @@ select exists (select from engagements where org_id = $1 and id = $2 and client_
 """
 
 State = ClientState | UserState | TemplateState | EngagementState
+
+
+class _LockedClient(Client, frozen=True, kw_only=True):
+    is_closing: bool
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -123,8 +128,16 @@ async def unheard_of(tx: Tx, org: UUID, named: Sequence[Named]) -> list[Named]:
 
 
 async def lock_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
-    """The client, locked until the transaction ends; None when nothing new may hang on them."""
-    return await tx.row(Client, LOCK_CLIENT, org, client)
+    """The client, locked until the transaction ends; None for one who is deleted or not known.
+
+    Raises ClientUndecided for one who is about to be deleted.
+    """
+    row = await tx.row(_LockedClient, LOCK_CLIENT, org, client)
+    if row is None:
+        return None
+    if row.is_closing:
+        raise ClientUndecided
+    return Client(**{name: getattr(row, name) for name in Client.__struct_fields__})
 
 
 async def template(tx: Tx, org: UUID, template: UUID) -> Template | None:

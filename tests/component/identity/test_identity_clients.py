@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 from uuid import UUID
 
 import msgspec
@@ -138,20 +138,63 @@ async def test_organisations_have_clients_of_their_own_with_one_email(
     assert len({client_in(reply).id for reply in replies}) == 2
 
 
-@pytest.mark.parametrize(
-    ("columns", "cause"),
-    [
-        ({"is_enabled": False}, "The e-mail belongs to a client who is disabled."),
-        ({"stage": "closing"}, "The client was deleted."),
-    ],
-)
-async def test_a_client_who_may_not_sign_is_refused(
-    database: Database, identity: Gateway, nats: Client, columns: dict[str, Any], cause: str
+async def test_a_client_who_may_not_sign_is_refused(database: Database, identity: Gateway, nats: Client) -> None:
+    agency = await found(database)
+    await add_client(database, agency.org_id, email="jane@roe.example", is_enabled=False)
+    [reply] = await deliver(nats, wanted(agency, email="Jane@roe.example"))
+    assert (reply.outcome, reply.cause) == ("refused", "The e-mail belongs to a client who is disabled.")
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+@pytest.mark.parametrize("stage", ["open", "deleted"])
+async def test_a_client_who_is_only_closing_is_waited_for(
+    database: Database, identity: Gateway, nats: Client, stage: str, *, is_bound: bool
 ) -> None:
     agency = await found(database)
-    await add_client(database, agency.org_id, email="jane@roe.example", **columns)
-    [reply] = await deliver(nats, wanted(agency, email="Jane@roe.example"))
-    assert (reply.outcome, reply.cause) == ("refused", cause)
+    client = await add_client(database, agency.org_id, email="jane@roe.example", stage="closing")
+    command = wanted(agency, client_id=client if is_bound else None)
+    asking = asyncio.create_task(deliver(nats, msgspec.structs.replace(command, is_bound=is_bound)))
+    await put_off(nats)
+    assert not asking.done()
+    async with database.transaction(agency.org_id) as tx:
+        change = "stage = $2, closing_at = null, email = case $2 when 'open' then email else 'x@deleted.invalid' end"
+        await tx.run(f"update clients set {change} where id = $1", client, stage)
+    [reply] = await asking
+    if stage == "open":
+        assert client_in(reply).id == client
+    elif is_bound:
+        assert (reply.outcome, reply.cause) == ("refused", "The client was deleted.")
+    else:
+        assert client_in(reply).id == command.client_id
+
+
+async def test_a_bound_client_is_answered_by_id_or_refused(database: Database, identity: Gateway, nats: Client) -> None:
+    """Whatever address they have now, and whoever has theirs; nobody is made."""
+    agency = await found(database)
+    moved = await add_client(database, agency.org_id, email="moved@roe.example")
+    disabled = await add_client(database, agency.org_id, email="off@roe.example", is_enabled=False)
+    await add_client(database, agency.org_id, email="jane@roe.example")
+    commands = [
+        msgspec.structs.replace(wanted(agency, client_id=client), is_bound=True)
+        for client in (moved, disabled, new_id())
+    ]
+    done, *refused = [(await deliver(nats, command))[0] for command in commands]
+    assert client_in(done).id == moved
+    assert [reply.cause for reply in refused] == [
+        "The e-mail belongs to a client who is disabled.",
+        "The client was deleted.",
+    ]
+    async with database.transaction(agency.org_id) as tx:
+        assert await tx.value("select count(*) from clients") == 3
+
+
+async def put_off(nats: Client) -> None:
+    """Wait until the service has had the only command of the stream, and given it back."""
+
+    async def is_given_back() -> bool:
+        return (await nats.jetstream().consumer_info("COMMANDS", "identity")).num_redelivered > 0
+
+    await until(is_given_back)
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])

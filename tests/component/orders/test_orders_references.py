@@ -125,6 +125,8 @@ async def test_what_is_gone_is_an_unknown_reference(service: Service, owners: Ow
     for flag in ("is_closed", "is_deleted"):
         closed = owners.client(staff.org_id, **{flag: True})
         assert await attempt(service, staff, user_id=str(closed.id)) == (422, ["user_id"])
+        refused = await service.call(staff, "POST", "/api/orders", json={"user_id": str(closed.id), "service": "S"})
+        assert ("about to be deleted" in refused.json()["detail"]) == (flag == "is_closed")
 
 
 async def test_an_order_refers_to_an_engagement_of_its_client_only(service: Service, owners: Owners, staff: Actor):
@@ -183,7 +185,7 @@ async def test_while_an_owner_is_away_only_what_it_must_be_asked_waits(
 
 
 async def test_closing_a_client_counts_their_orders_and_lets_no_more_in(
-    service: Service, owners: Owners, orchestrator: Orchestrator, staff: Actor
+    service: Service, owners: Owners, orchestrator: Orchestrator, database: Database, staff: Actor
 ):
     client = owners.client(staff.org_id)
     orders = [await made(service, owners, staff, user_id=str(client.id), status=status) for status in (0, 3)]
@@ -192,10 +194,13 @@ async def test_closing_a_client_counts_their_orders_and_lets_no_more_in(
     assert await owners.close(closing) == 2
     assert await attempt(service, staff, user_id=str(client.id)) == (422, ["user_id"])
     command = place_order(staff.org_id, client=client)
-    reply = await orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order")
-    assert reply.outcome == "refused"
+    placing = asyncio.create_task(orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order"))
     await service.call(staff, "DELETE", f"/api/orders/{orders[0]['id']}")
     assert await owners.close(closing) == 1
+    assert not placing.done()
+    async with database.transaction(staff.org_id) as tx:
+        await references.keep(tx, replace(closing, version=3, is_deleted=True))
+    assert (await placing).cause == "The client was deleted."
 
 
 async def test_closing_does_not_count_what_an_undone_signature_left(
