@@ -18,7 +18,7 @@ from shared.ids import new_id
 from shared.messaging import topology
 from shared.web.actor import Actor, Role
 from tests.support import actors
-from tests.support.builders import proposal_body
+from tests.support.builders import known, proposal_body, sent_proposal
 from tests.support.databases import Databases
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
@@ -333,6 +333,12 @@ async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
     assert await asked(staff.org_id, proposal, client_id=new_id()) == other
     assert await asked(new_id(), proposal) is None
     assert await asked(staff.org_id, new_id()) is None
+    owner = await known(service, actors.client(staff.org_id))
+    sent = await sent_proposal(service, staff)
+    whose = await asked(staff.org_id, sent, client_id=owner.id, client_email="moved@roe.example")
+    by_address = await asked(staff.org_id, sent, client_id=new_id(), client_email="jane@roe.example")
+    assert whose == ProposalState(org_id=staff.org_id, id=UUID(sent))
+    assert by_address == ProposalState(org_id=staff.org_id, id=UUID(sent), is_of_client=False)
     await service.call(staff, "DELETE", f"/api/proposals/{proposal}")
     assert await asked(staff.org_id, proposal) is None
     await connection.close()

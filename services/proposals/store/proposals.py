@@ -39,10 +39,10 @@ select {COLUMNS} from proposals where {READABLE} and id = $3
 LOCK = f"""
 select {COLUMNS} from proposals where {READABLE} and id = $3 for update
 """
-# It is of the client who has its address.
+# Without a client of its own it is of whoever has its address.
 STATE = """
 select org_id, id, status in (2, 4) as is_signed,
-  $3::uuid is null or coalesce(client_email_key = email_key_of($4), false) as is_of_client
+  $3::uuid is null or coalesce(client_id = $3, client_email_key = email_key_of($4), false) as is_of_client
 from proposals where org_id = $1 and id = $2 and deleted_at is null
 """
 ITEMS = """
