@@ -1,7 +1,9 @@
 """The credentials that identity has vouched for a moment ago.
 
-Believed for a short while, never past their expiry, and only while this process would hear of a revocation: without the
-bus identity is asked every time. A revocation also outdates the questions that are under way when it is heard.
+Believed for as long as identity says, never past their expiry, and only while this process would hear of a revocation:
+without the bus identity is asked every time, and identity that has no bus lets nothing be believed. A revocation that
+identity cannot announce is answered when nothing of before it is believed any more. One that is heard also outdates the
+questions that are under way.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     actor: Actor
     credential_id: UUID
     expires_at: datetime | None = None
+    believe_seconds: float | None = None
+    """For how long identity lets it be believed: 0 while it could not announce a revocation."""
 
 
 class Caller:
@@ -131,7 +135,9 @@ class Credentials:
         self._of_organisation.clear()
 
     def _outdate(self) -> None:
+        """What is under way may be of before; and one who was turned away may be let in again."""
         self._generation += 1
+        self._unknown.clear()
         self._under_way.clear()
 
     async def _vouched(self, digest: bytes, credential: str, at: datetime, place: str) -> Verified | None:
@@ -185,7 +191,13 @@ class Credentials:
             while len(self._unknown) > REMEMBERED_UNKNOWN:
                 self._unknown.popitem(last=False)
             return
-        fresh_until = at + self._remember
+        remember = self._remember
+        if verified.believe_seconds is not None:
+            remember = min(remember, timedelta(seconds=verified.believe_seconds))
+        if not remember:
+            self._drop(digest)
+            return
+        fresh_until = at + remember
         if verified.expires_at is not None:
             fresh_until = min(fresh_until, verified.expires_at)
         self._drop(digest)

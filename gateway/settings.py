@@ -47,7 +47,12 @@ class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
         ),
     ] = 0
     credential_cache_seconds: Annotated[
-        float, Meta(ge=0, le=300, description="How long a verified credential is believed without asking again.")
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="How long a verified credential is believed without asking, at most; identity says 5 s.",
+        ),
     ] = 30.0
     public_url: Annotated[
         str,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from services.identity.announcing import Announcements
 from services.identity.closing import Closer
 from services.identity.domain.passwords import Passwords
 from services.identity.forgetting import forget_for_ever
@@ -41,7 +42,10 @@ def create_app(config: IdentitySettings) -> Litestar:
     passwords = Passwords(at_once=config.password_checks_at_once)
     token_use = TokenUse(database)
     closer = Closer(database, bus)
+    announcements = Announcements(database, bus)
+    messenger.outbox.on_published = announcements.published
     given = {"database": database, "config": config, "passwords": passwords, "token_use": token_use, "closer": closer}
+    given["announcements"] = announcements
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -60,6 +64,7 @@ def create_app(config: IdentitySettings) -> Litestar:
         gauges=[database.gauges, messenger.gauges],
         problem_kinds=PROBLEMS,
         lifespan=[lifespan],
+        after_request=announcements.announced,
     )
 
 

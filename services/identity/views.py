@@ -109,11 +109,12 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts, and until when that may be believed (null: until it is revoked)."""
+    """Who acts, until when (null: until it is revoked), and for how long that may be believed without asking again."""
 
     actor: Actor
     credential_id: UUID
     expires_at: datetime | None
+    believe_seconds: float
 
 
 def person(who: Person) -> PersonView:
@@ -194,6 +195,11 @@ def user(shown: User) -> UserView:
     )
 
 
-def verified(proof: Verified) -> VerifiedView:
+def verified(proof: Verified, believe_seconds: float) -> VerifiedView:
     """What the gateway is told of a credential."""
-    return VerifiedView(actor=proof.actor, credential_id=proof.credential_id, expires_at=proof.expires_at)
+    return VerifiedView(
+        actor=proof.actor,
+        credential_id=proof.credential_id,
+        expires_at=proof.expires_at,
+        believe_seconds=believe_seconds,
+    )

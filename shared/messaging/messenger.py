@@ -68,6 +68,10 @@ class Messenger:
         self._consumer = Consumer(process, database, bus, handlers, at_once=at_once)
         self._streams = StreamWatch(process, bus, self._outbox.stream_created)
 
+    @property
+    def outbox(self) -> Outbox:
+        return self._outbox
+
     async def is_there(self) -> bool:
         """Whether the broker is connected and everything that this service needs on it exists."""
         return self._bus.is_connected and self._streams.all_there

@@ -11,7 +11,7 @@ so that no replica stays stale.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
@@ -119,6 +119,8 @@ class Outbox:
         self._said: asyncio.Queue[_Said] = asyncio.Queue()
         self._stream_created = ""
         self._swept_at = monotonic()
+        self.on_published: Callable[[Sequence[UUID]], None] = _tell_nobody
+        """Told which events the broker has."""
         database.on_commit = self._committed
 
     @property
@@ -208,6 +210,7 @@ class Outbox:
         kept = await self._bus.keep(messages) if messages else []
         published = [told.id for told, is_kept in zip(events, kept, strict=True) if is_kept]
         EVENTS_PUBLISHED.inc(len(published))
+        self.on_published(published)
         return published
 
     def _message(self, told: Event, *, is_again: bool) -> Message:
@@ -242,3 +245,7 @@ class Outbox:
                 await tx.run(MARK, published, topology.EVENTS, stream)
         except (DatabaseAway, DatabaseBusy) as error:
             _log.info("events will be marked as published by the sweep", count=len(published), cause=repr(error))
+
+
+def _tell_nobody(_: Sequence[UUID]) -> None:
+    pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from inspect import Parameter, signature
@@ -51,11 +51,12 @@ def service_app(
     gauges: Sequence[metrics.Gauges] = (),
     problem_kinds: Mapping[type[Exception], problems.Kind] | None = None,
     lifespan: Sequence[Lifespan],
+    after_request: Callable[[Response[Any]], Awaitable[Response[Any]]] | None = None,
 ) -> Litestar:
     """A service behind the gateway: takes only the gateway's signed identity, answers errors as problems.
 
     `dependencies` are handed to handlers by name, as they are; every handler may also ask for `actor`. `gauges` are
-    asked at each scrape of `/metrics`.
+    asked at each scrape of `/metrics`. `after_request` has each answer before it goes out, in the request's own task.
     """
     provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
     scrape = partial(metrics.rendered, name, settings.replica, gauges)
@@ -65,6 +66,7 @@ def service_app(
         request_max_body_size=MAX_BODY_BYTES,
         guards=[_only_from_the_gateway],
         before_request=_before_request,
+        after_request=after_request,
         dependencies=provided,
         exception_handlers={Exception: problems.answer},
         state=State({**state, "problems": dict(problem_kinds or {}), "trust": Trust(name, settings.internal_keys)}),

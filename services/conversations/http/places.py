@@ -63,15 +63,18 @@ async def project_of(request: Request[Any, Any, Any], conversation: UUID) -> UUI
 
 
 async def _known(request: Request[Any, Any, Any], actor: Actor, project: UUID) -> Project | None:
-    """What is kept of the project; on a miss its owner is asked, outside of any transaction, and the answer kept."""
+    """What is known of the project; on a miss its owner is asked, outside of any transaction, and the answer stored.
+
+    For a client, another client's project is a miss like one that is not there: the time does not tell them apart.
+    """
     database: Database = request.app.state.database
     async with database.transaction(actor.org_id) as tx:
         found = await replicas.get_project(tx, actor.org_id, project)
-    if found is not None:
+    if found is not None and (actor.is_staff or found.is_for(actor.client_id)):
         return found
     question = ProjectQuestion(org_id=actor.org_id, id=project)
     told = await ask(request.app.state.bus, "engagements", "project", question, ProjectState)
-    if told is None:
+    if told is None or actor.client_id not in (None, told.client_id):
         return None
     async with database.transaction(actor.org_id) as tx:
         await replicas.keep_project(tx, told)

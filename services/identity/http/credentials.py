@@ -9,6 +9,7 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 
 from services.identity import views
+from services.identity.announcing import Announcements
 from services.identity.domain import credentials
 from services.identity.http.guards import only_the_gateway_itself
 from services.identity.model.credentials import Verified, is_secret, read_session
@@ -39,15 +40,18 @@ class CredentialController(Controller):
         database: Db,
         config: NamedDependency[IdentitySettings],
         token_use: NamedDependency[TokenUse],
+        announcements: NamedDependency[Announcements],
         data: JSONBody[CredentialBody],
     ) -> VerifiedView:
+        # Before the look: what is revoked after it waits as long as this may be believed.
+        believe_seconds = announcements.believed_seconds()
         at = clock.now()
         if is_secret(data.credential):
             proof = await _verify_token(database, data.credential, at)
             token_use.note(proof.credential_id, proof.last_used_at, at)
         else:
             proof = await _verify_session(database, config, data.credential, at)
-        return views.verified(proof)
+        return views.verified(proof, believe_seconds)
 
 
 async def _verify_token(database: Database, secret: str, at: datetime) -> Verified:

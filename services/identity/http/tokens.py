@@ -78,7 +78,11 @@ class TokenController(Controller):
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[TokenBody]
     ) -> Response[NewTokenView]:
-        """Nothing but the secret's hash is stored: a repetition under an `Idempotency-Key` is answered without it."""
+        """A staff token acts as the administrator who made it, and is good while they are enabled.
+
+        A client's token stands for the client: it is good while the client is enabled, whoever made it. Nothing but the
+        secret's hash is stored: a repetition under an `Idempotency-Key` is answered without it.
+        """
         new = data.token()
 
         async def effect(tx: Tx) -> Response[Any]:

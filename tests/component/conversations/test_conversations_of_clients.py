@@ -279,3 +279,24 @@ async def test_a_clients_message_opens_a_closed_conversation_again(
     assert stale.status_code == 412
     await posts(service, staff, path)
     assert (await reads(service, staff, path))["updated_at"] == after["updated_at"]
+
+
+async def test_another_clients_project_costs_a_client_the_same_questions_as_none(
+    service: Service, staff: Actor, client: Actor, project: ProjectState, neighbours: Neighbours
+):
+    """By the time that it takes, they could tell the one from the other."""
+    path = await opens(service, client, project)
+    assert (await service.call(client, "GET", path)).status_code == 200
+    other = actors.client(staff.org_id)
+    for method, where in (("GET", ""), ("POST", ""), ("GET", f"/{path.rpartition('/')[2]}")):
+        asked = []
+        for each in (project.id, new_id()):
+            before = len(neighbours.asked)
+            body = {"json": {}} if method == "POST" else {}
+            answer = await service.call(other, method, f"/api/projects/{each}/conversations{where}", **body)
+            assert answer.status_code == 404
+            asked.append(len(neighbours.asked) - before)
+        assert asked == [1, 1]
+    before = len(neighbours.asked)
+    assert (await service.call(client, "GET", path)).status_code == 200
+    assert len(neighbours.asked) == before
