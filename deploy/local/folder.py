@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from deploy.failure import Failure
+from deploy.local.ownership import check_owner, check_private
 
 LAYOUT = 1
 _OWN_BEFORE_MARKER = {"lock", "serx.json.tmp"}
@@ -52,12 +53,18 @@ class DataFolder:
 def opened(root: Path, postgres_major: int) -> Iterator[DataFolder]:
     """The folder, made if it is not there, ours alone until the end of the block.
 
-    Raises Failure when it cannot be used: not writable, in use, foreign, half-written, of another PostgreSQL.
+    Raises Failure when it cannot be used: not writable, in use, foreign, half-written, of another PostgreSQL, or not
+    its user's alone.
     """
     folder = DataFolder(root.absolute())
     with _clear_about_the_disk(folder), ExitStack() as stack:
-        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.root.is_symlink():
+            folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_owner(folder.root, os.geteuid())
         _refuse_foreign(folder)
+        if not folder.marker.exists() and not folder.root.is_symlink():
+            folder.root.chmod(0o700)  # it holds nothing yet
+        check_private(folder.root, os.geteuid())
         stack.enter_context(_locked(folder))
         _check(folder, postgres_major)
         if not folder.marker.exists():

@@ -65,7 +65,9 @@ class Launcher:
         *,
         dies_with_us: bool,
         may_interrupt: bool = False,
+        folder: Path | None = None,
     ) -> Process:
+        """Start a command, in `folder` if it is given."""
         with log.opened() as output:
             return await _execute(
                 command,
@@ -74,6 +76,7 @@ class Launcher:
                 output=output,
                 dies_with_us=dies_with_us,
                 may_interrupt=may_interrupt,
+                folder=folder,
             )
 
     async def close(self) -> None:
@@ -92,11 +95,13 @@ async def _execute(
     output: BinaryIO,
     dies_with_us: bool,
     may_interrupt: bool = False,
+    folder: Path | None = None,
 ) -> Process:
     parent = os.getpid() if dies_with_us else None
     return await asyncio.create_subprocess_exec(
         *command,
         env=environment,
+        cwd=folder,
         stdin=stdin,
         stdout=output,
         stderr=output,

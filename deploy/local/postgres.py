@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -19,10 +20,13 @@ from deploy.local.folder import DataFolder, write_private_text
 from deploy.local.launcher import Launcher
 from deploy.local.leftovers import clear_postmaster_pid
 from deploy.local.log import Log
+from deploy.local.ownership import check_private
 from deploy.local.ports import HOST
 from deploy.local.probes import postgres_ready
 
 _FRESH = "postgres.new."
+_READ_ALL = "dac_read_search"
+"""The right to read every file and pass through every folder."""
 _INITDB_OPTIONS = (
     "--username=postgres",
     "--encoding=UTF8",
@@ -61,7 +65,8 @@ async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder,
     password_file = folder.root / "postgres.password"
     log = Log(folder.log("initdb"))
     log.mark()
-    wrapper = _unprivileged(fresh, death_signal="KILL")
+    # It reads the password from the data folder, which is closed to its user, and no client talks to it.
+    wrapper = _unprivileged("KILL", capability=_READ_ALL)
     command = (*wrapper, str(binaries.initdb), f"--pgdata={fresh}", f"--pwfile={password_file}", *_INITDB_OPTIONS)
     write_private_text(password_file, admin_password)
     try:
@@ -76,14 +81,19 @@ async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder,
 
 def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int, admin_dsn: str) -> Recipe:
     """How PostgreSQL is run. Raises Failure when another one runs on the folder, or root lacks `setpriv`."""
+    check_private(folder.postgres, _user().pw_uid)
     clear_postmaster_pid(folder.postgres)
     options = [part for name, value in (_SETTINGS | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]
-    wrapper = _unprivileged(folder.postgres, death_signal="QUIT")
-    command = (*wrapper, str(binaries.postgres), "-D", str(folder.postgres), *options)
+    wrapper = _unprivileged("QUIT", capability=None if _is_open(binaries.postgres) else _READ_ALL)
+    # Started in its folder, it needs no way through the folders above, which are closed to its user.
+    data = "/proc/self/cwd" if wrapper else str(folder.postgres)
+    command = (*wrapper, str(binaries.postgres), "-D", data, *options)
     return Recipe(
         name="postgres",
         # Changing the user clears what we would ask of the kernel, so `setpriv` asks after it has.
-        launch=lambda log: launcher.program(command, _environment(), log, dies_with_us=not wrapper),
+        launch=lambda log: launcher.program(
+            command, _environment(), log, dies_with_us=not wrapper, folder=folder.postgres
+        ),
         ready=lambda: _is_ready(admin_dsn, folder),
         port=port,
         # Fast shutdown; then immediate, which leaves a recovery for the next start.
@@ -107,17 +117,17 @@ def _fresh_folder(root: Path) -> Path:
     # A name of its own: the initdb of a start that was killed may still be cleaning up behind itself.
     fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=root))
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
+        os.chown(fresh, _user().pw_uid, _user().pw_gid)
     return fresh
 
 
-def _unprivileged(data: Path, *, death_signal: str) -> tuple[str, ...]:
-    """PostgreSQL refuses to run as root: then it runs as whoever owns its data folder.
+def _user() -> pwd.struct_passwd:
+    """As whom PostgreSQL runs, and whose its folder is: it refuses to run as root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
-    It keeps one capability, to pass through parents that are closed to that user (such as /root); nothing is opened up
-    for others.
-    """
+
+def _unprivileged(death_signal: str, *, capability: str | None) -> tuple[str, ...]:
+    """What makes a command of root's one of `nobody`'s, without any right of root's but `capability`."""
     if os.geteuid() != 0:
         return ()
     setpriv = shutil.which("setpriv")
@@ -125,15 +135,16 @@ def _unprivileged(data: Path, *, death_signal: str) -> tuple[str, ...]:
         raise Failure(
             "PostgreSQL does not run as root, and setpriv (of util-linux) is not installed; run serx as another user."
         )
-    owner = data.stat()
-    if owner.st_uid == 0:
-        raise Failure(
-            f"The database folder {data} belongs to root, as whom PostgreSQL does not run; give it to another user."
-        )
+    kept = f"-all,+{capability}" if capability else "-all"
     return (
-        *(setpriv, "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups"),
-        *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--pdeathsig", death_signal, "--"),
+        *(setpriv, "--reuid", str(_user().pw_uid), "--regid", str(_user().pw_gid), "--clear-groups"),
+        *("--inh-caps", kept, "--ambient-caps", kept, "--no-new-privs", "--pdeathsig", death_signal, "--"),
     )
+
+
+def _is_open(program: Path) -> bool:
+    """Whether every user may run it. Under a folder such as /root nobody else may."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in (program, *program.resolve().parents))
 
 
 def _environment() -> dict[str, str]:
