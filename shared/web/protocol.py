@@ -67,8 +67,11 @@ class CallerConnection(BoundedConnection):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # else it is a trailer, which nobody may take for a header
-            self.headers.append((name.lower(), value))
+        if not self._is_in_head:
+            return  # a trailer, which nobody may take for a header
+        if len(self.headers) == heads.FIELDS_MOST:
+            raise Unreadable(heads.HEAD_TOO_LARGE)
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         parser = self.parser
