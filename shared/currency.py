@@ -1,11 +1,17 @@
 """Currencies: the alphabetic codes of ISO 4217 (SIX Financial Information, list one) that amounts can be in.
 
-Without XTS and XXX, the codes for testing and for "no currency".
+Without XTS and XXX, the codes for testing and for "no currency", and without those whose smallest unit is finer than
+a hundredth: amounts have two decimals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
+from typing import Final
+
+from shared.errors import InvalidInput
 
 
 class Currency(StrEnum):
@@ -24,7 +30,6 @@ class Currency(StrEnum):
     BBD = "BBD"
     BDT = "BDT"
     BGN = "BGN"
-    BHD = "BHD"
     BIF = "BIF"
     BMD = "BMD"
     BND = "BND"
@@ -41,7 +46,6 @@ class Currency(StrEnum):
     CHE = "CHE"
     CHF = "CHF"
     CHW = "CHW"
-    CLF = "CLF"
     CLP = "CLP"
     CNY = "CNY"
     COP = "COP"
@@ -75,11 +79,9 @@ class Currency(StrEnum):
     IDR = "IDR"
     ILS = "ILS"
     INR = "INR"
-    IQD = "IQD"
     IRR = "IRR"
     ISK = "ISK"
     JMD = "JMD"
-    JOD = "JOD"
     JPY = "JPY"
     KES = "KES"
     KGS = "KGS"
@@ -87,7 +89,6 @@ class Currency(StrEnum):
     KMF = "KMF"
     KPW = "KPW"
     KRW = "KRW"
-    KWD = "KWD"
     KYD = "KYD"
     KZT = "KZT"
     LAK = "LAK"
@@ -95,7 +96,6 @@ class Currency(StrEnum):
     LKR = "LKR"
     LRD = "LRD"
     LSL = "LSL"
-    LYD = "LYD"
     MAD = "MAD"
     MDL = "MDL"
     MGA = "MGA"
@@ -117,7 +117,6 @@ class Currency(StrEnum):
     NOK = "NOK"
     NPR = "NPR"
     NZD = "NZD"
-    OMR = "OMR"
     PAB = "PAB"
     PEN = "PEN"
     PGK = "PGK"
@@ -148,7 +147,6 @@ class Currency(StrEnum):
     THB = "THB"
     TJS = "TJS"
     TMT = "TMT"
-    TND = "TND"
     TOP = "TOP"
     TRY = "TRY"
     TTD = "TTD"
@@ -160,7 +158,6 @@ class Currency(StrEnum):
     USN = "USN"
     UYI = "UYI"
     UYU = "UYU"
-    UYW = "UYW"
     UZS = "UZS"
     VED = "VED"
     VES = "VES"
@@ -188,3 +185,49 @@ class Currency(StrEnum):
     ZAR = "ZAR"
     ZMW = "ZMW"
     ZWG = "ZWG"
+
+
+FINER: Final = {
+    "BHD": "three",
+    "IQD": "three",
+    "JOD": "three",
+    "KWD": "three",
+    "LYD": "three",
+    "OMR": "three",
+    "TND": "three",
+    "CLF": "four",
+    "UYW": "four",
+}
+"""Currencies that are not taken, with how many decimals they have."""
+WHOLE: Final = frozenset(
+    (
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    )
+)
+"""Currencies without minor units."""
+
+
+def check_whole(currency: str, amounts: Mapping[str, Decimal]) -> None:
+    """Raises InvalidInput naming the fields of `amounts` that are not whole in a currency without minor units."""
+    if currency not in WHOLE:
+        return
+    message = f"{currency} has no minor unit: expected a whole amount."
+    errors = {field: [message] for field, amount in amounts.items() if amount != amount.to_integral_value()}
+    if errors:
+        raise InvalidInput(errors)

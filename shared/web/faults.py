@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.currency import FINER, Currency
 from shared.web.patterns import MEANINGS
 from shared.web.reading import Path
-from shared.web.shapes import element_of, fields_of, struct_of
+from shared.web.shapes import element_of, fields_of, members, struct_of
 from shared.web.shaping import convert
 
 _WORDS: Final = {
@@ -45,6 +46,9 @@ def faults(value: Any, shape: Any, path: Path = ()) -> Iterator[tuple[Path, str]
         yield from inner
         if inner:
             return
+    if Currency in members(shape) and isinstance(value, str) and value in FINER:
+        yield path, f"{value} has {FINER[value]} decimals, and amounts here have two."
+        return
     try:
         convert(value, shape)
     except msgspec.ValidationError as error:

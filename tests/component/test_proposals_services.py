@@ -355,3 +355,30 @@ async def test_a_proposal_refers_to_services_that_are_there_and_every_bad_item_i
     assert list(refused.json()["errors"]) == ["items.1.service_id", "items.3.service_id", "items.4.service_id"]
     accepted = await service.call(staff, "POST", "/api/proposals", json=proposal_body(items=[items[0], items[2]]))
     assert [item["service_id"] for item in accepted.json()["items"]] == [there, None]
+
+
+@pytest.mark.parametrize("currency", ["JPY", "KRW", "CLP", "XAF"])
+async def test_a_currency_without_minor_units_takes_whole_amounts(service: Service, staff: Actor, currency: str):
+    assert (await written(service, staff, price="2500.00", currency=currency))["price"] == "2500.00"
+    refused = await service.call(staff, "POST", PATH, json={"name": "x", "price": "2500.50", "currency": currency})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["price"])
+    dollars = await written(service, staff, price="2500.50")
+    moved = await service.call(staff, "PUT", f"{PATH}/{dollars['id']}", json={"currency": currency})
+    assert (moved.status_code, list(moved.json()["errors"])) == (400, ["price"])
+    items = [{"name": "a", "description": "d", "price": 1}, {"name": "b", "description": "d", "price": 1.5}]
+    proposal = proposal_body(items=items)
+    refused = await service.call(staff, "POST", "/api/proposals", json=proposal | {"currency": currency})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["items.1.price"])
+    draft = (await service.call(staff, "POST", "/api/proposals", json=proposal)).json()
+    moved = await service.call(staff, "PUT", f"/api/proposals/{draft['id']}", json={"currency": currency})
+    assert (moved.status_code, list(moved.json()["errors"])) == (400, ["items.1.price"])
+
+
+@pytest.mark.parametrize(("currency", "decimals"), [("KWD", "three"), ("BHD", "three"), ("CLF", "four")])
+async def test_a_currency_with_more_than_two_decimals_is_refused(
+    service: Service, staff: Actor, currency: str, decimals: str
+):
+    message = f"{currency} has {decimals} decimals, and amounts here have two."
+    for path, body in ((PATH, {"name": "x"}), ("/api/proposals", proposal_body())):
+        refused = await service.call(staff, "POST", path, json=body | {"currency": currency})
+        assert (refused.status_code, refused.json()["errors"]) == (400, {"currency": [message]})

@@ -15,8 +15,9 @@ from services.orders.domain import references, telling
 from services.orders.model import NumberTaken, Order, OrderChange, OrderStatus, draw_number
 from services.orders.store import orders
 from services.orders.store.replicas import Template
+from shared.currency import check_whole
 from shared.database import Tx
-from shared.errors import NotFound
+from shared.errors import DomainError, NotFound, RefersToNothing
 from shared.ids import new_id
 from shared.messaging import outbox
 from shared.money import CENT
@@ -25,6 +26,15 @@ from shared.web.actor import Actor
 NO_TEMPLATE: Final = Template(name="", price=Decimal(0).quantize(CENT), currency="USD")
 
 T = TypeVar("T")
+
+
+class PriceRequired(RefersToNothing):
+    """The only price that there is, is in another currency."""
+
+    def __init__(self, currency: str) -> None:
+        DomainError.__init__(
+            self, f"The only price that there is, is in {currency}.", {"price": ["Give a price in this currency."]}
+        )
 
 
 class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +109,9 @@ async def _values(tx: Tx, org: UUID, client: UUID, said: OrderFields) -> dict[st
     """The fields of a new order: what was said, else what the template has, else what is usual."""
     service_id, engagement_id = _or(said.service_id, None), _or(said.engagement_id, None)
     template = await references.template(tx, org, service_id) if service_id else NO_TEMPLATE
+    if service_id and said.price is UNSET and _or(said.currency, template.currency) != template.currency:
+        raise PriceRequired(template.currency)
+    check_whole(_or(said.currency, template.currency), {"price": _or(said.price, template.price)})
     if engagement_id:
         await references.require_engagement(tx, org, engagement_id, client)
     return {
@@ -133,6 +146,11 @@ async def _insert(tx: Tx, order: Order, number: str | UnsetType) -> Order:
 async def _change(tx: Tx, found: Order, said: OrderFields) -> OrderChange:
     """What was said, with what it refers to; what stays as it is need not be there any more."""
     org, client = found.org_id, found.client
+    is_another_currency = said.currency is not UNSET and said.currency != found.currency
+    if is_another_currency and said.price is UNSET and found.proposal_id is None:
+        raise PriceRequired(found.currency)
+    if is_another_currency or (said.price is not UNSET and said.price != found.price):
+        check_whole(_or(said.currency, found.currency), {"price": _or(said.price, found.price)})
     if said.user_id is not UNSET and said.user_id != client.id:
         client = await references.client(tx, org, said.user_id)
     if said.service_id and said.service_id != found.service_id:

@@ -15,6 +15,7 @@ from services.proposals.store import clients, templates
 from services.proposals.store import proposals as store
 from services.proposals.store.proposals import Filters
 from shared.contracts.proposals import ProposalQuestion, ProposalState
+from shared.currency import check_whole
 from shared.database import Tx
 from shared.database.windows import Page
 from shared.errors import NotFound
@@ -53,7 +54,9 @@ class ProposalChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(tx: Tx, actor: Actor, new: NewProposal, at: datetime) -> Proposal:
     """Write a Draft. Raises UnknownServices, and InvalidInput for a sum that is too large."""
-    total = model.total_of([item.price for item in new.items])
+    prices = [item.price for item in new.items]
+    check_whole(new.currency, model.amounts_of(prices))
+    total = model.total_of(prices)
     await _require_templates(tx, actor.org_id, new.items)
     proposal = Proposal(
         id=new_id(),

@@ -12,6 +12,7 @@ from services.proposals.model.templates import Recurring, Template, TemplateFiel
 from services.proposals.store import templates as store
 from services.proposals.store.templates import Filters
 from shared.contracts.proposals import TemplateQuestion, TemplateState
+from shared.currency import check_whole
 from shared.database import Tx
 from shared.database.windows import Page
 from shared.errors import NotFound
@@ -22,7 +23,8 @@ from shared.web.paging import PageQuery
 
 
 async def create(tx: Tx, actor: Actor, fields: TemplateFields, at: datetime) -> Template:
-    """Write a template, and tell of it."""
+    """Write a template, and tell of it. Raises InvalidInput for a price that is not whole where it has to be."""
+    check_whole(fields.currency, {"price": fields.price})
     template = Template(
         id=new_id(),
         org_id=actor.org_id,
@@ -58,6 +60,7 @@ async def change(tx: Tx, held: Template, fields: dict[str, Any], at: datetime) -
     """Change these fields of a template that is held, and tell of it; nothing when none differs."""
     after = held.changed(fields, at)
     if after is not held:
+        check_whole(after.currency, {"price": after.price})
         await store.save(tx, after)
         await _tell(tx, after)
     return after

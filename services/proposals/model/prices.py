@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from shared.currency import WHOLE
 from shared.money import CENT
 
 SYMBOLS: Final = {
@@ -34,5 +35,9 @@ SYMBOLS: Final = {
 
 
 def spell_price(amount: Decimal, currency: str) -> str:
-    """`2500, "USD"` → `"$2,500.00"`; a currency without a symbol of its own goes by its code: `"CHF 2,500.00"`."""
-    return f"{SYMBOLS.get(currency, f'{currency} ')}{amount.quantize(CENT):,}"
+    """`2500, "USD"` → `"$2,500.00"`; a currency without a symbol of its own goes by its code: `"CHF 2,500.00"`.
+
+    A currency without minor units has no decimals: `"¥2,500"`.
+    """
+    spelled = amount.quantize(Decimal(1) if currency in WHOLE and amount == amount.to_integral_value() else CENT)
+    return f"{SYMBOLS.get(currency, f'{currency} ')}{spelled:,}"

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.contracts.identity import ClientState
+from shared.currency import check_whole
 from shared.errors import InvalidInput, RefersToNothing, StateForbids
 from shared.money import LIMIT
 from shared.names import full_name
@@ -106,6 +107,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         if items is not None and not self.has_items_like(items):
             fields = fields | {"items": items, "total": total_of([item.price for item in items])}
         after = replace(self, **fields)
+        if after.currency != self.currency or after.items != self.items:
+            check_whole(after.currency, amounts_of([item.price for item in after.items]))
         return self if after == self else replace(after, updated_at=at, version=self.version + 1)
 
     def has_items_like(self, items: Sequence[Item]) -> bool:
@@ -227,6 +230,11 @@ class SignatureRefused(StateForbids):
     """A participant refused for a cause of its own; all that was done is undone, and the proposal is Sent again."""
 
     headers: Mapping[str, str] = MappingProxyType({})
+
+
+def amounts_of(prices: Sequence[Decimal]) -> dict[str, Decimal]:
+    """The prices of items by the fields that they are sent in."""
+    return {f"items.{index}.price": price for index, price in enumerate(prices)}
 
 
 def total_of(prices: Sequence[Decimal]) -> Decimal:

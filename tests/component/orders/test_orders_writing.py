@@ -456,3 +456,22 @@ async def test_what_is_not_there_is_told_before_a_bad_body(service: Service, own
     for method, path in (("POST", "/api/orders"), ("PUT", f"/api/orders/{there}")):
         assert (await service.call(staff, method, path, content=b"{}", headers=plain)).status_code == 415
         assert (await service.call(staff, method, f"{path}?x=1", json={})).status_code == 400
+
+
+async def test_in_another_currency_than_the_templates_a_price_is_required(
+    service: Service, owners: Owners, staff: Actor
+):
+    client, template = owners.client(staff.org_id), owners.template(staff.org_id)
+    other = "JPY" if template.currency != "JPY" else "EUR"
+    body = {"user_id": str(client.id), "service_id": str(template.id), "currency": other}
+    refused = await service.call(staff, "POST", "/api/orders", json=body)
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["price"])
+    made = await service.call(staff, "POST", "/api/orders", json=body | {"price": 7})
+    assert (made.json()["price"], made.json()["currency"]) == ("7.00", other)
+    path = f"/api/orders/{made.json()['id']}"
+    refused = await service.call(staff, "PUT", path, json={"currency": template.currency})
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["price"])
+    moved = await service.call(staff, "PUT", path, json={"currency": template.currency, "price": 9})
+    assert (moved.json()["price"], moved.json()["currency"]) == ("9.00", template.currency)
+    cents = await service.call(staff, "PUT", path, json={"currency": "KRW", "price": "9.50"})
+    assert (cents.status_code, list(cents.json()["errors"])) == (400, ["price"])
