@@ -19,7 +19,10 @@ _COMMANDS = {
     "check": ("deploy.operators.checking:check_all", "Compare the five databases, and say what does not agree."),
     "prove": ("deploy.proof.command:app", "Break everything, and show that the promises hold."),
     "secrets": ("deploy.secret_files:make_secrets", "Make the secrets of an installation, a folder for each process."),
-    "listeners": ("deploy.listening:keep_listeners", "Make the consumers of services that listen to events."),
+    "listeners": (
+        "deploy.listening:app",
+        "Services that listen to events: add, list, remove; or make their consumers.",
+    ),
     "streams": ("deploy.streams:streams", "Make the broker's streams and consumers, and put them right."),
     "provision": ("deploy.provisioning_command:provision_services", "Make the databases and their roles."),
     "status": ("deploy.status.command:status", "Show how the whole system is."),

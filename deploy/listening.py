@@ -3,21 +3,101 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
 
 import nats.js.errors
+from cyclopts import App, Parameter
 
 from deploy.environment import setting
 from deploy.failure import Failure
-from deploy.operators.site import Site
+from deploy.local import listeners as local
+from deploy.local.folder import DataFolder
+from deploy.operators.site import DEFAULT_FOLDER, Site, found
 from shared.messaging.listeners import Listener, consumer_config, read_listener
 from shared.messaging.topology import EVENTS
 
 _BROKER: Final = "SERX_NATS_URL"
 _LISTENERS: Final = "SERX_LISTENERS"
+_PATIENCE_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 0.2
 
 
+app = App(name="listeners", help="Services that are added to hear events.")
+Folder = Annotated[Path, Parameter(name="--data-dir", help="Data folder of a running `serx up`.")]
+
+
+@app.command
+def add(name: str, *, hears: str, data_dir: Folder = DEFAULT_FOLDER) -> None:
+    """Add a listener to a running `serx up`, or change what it hears, and print how it logs in.
+
+    Parameters
+    ----------
+    name
+        Small letters, digits and dashes.
+    hears
+        Types of events, as `proposal.signed,order.*`; docs/asyncapi.json has them all.
+    """
+    try:
+        listener = read_listener(f"{name}={hears}")
+    except ValueError as error:
+        raise Failure(str(error)) from error
+    folder = DataFolder(data_dir.absolute())
+    local.change(folder, {each.name: each for each in (*local.known(folder), listener)}.values())
+    broker = found(data_dir, os.environ)
+    asyncio.run(_patiently(lambda: ensure_consumers(broker, [listener])))
+    print(local.url(folder, listener))
+
+
+@app.command(name="list")
+def list_all(*, data_dir: Folder = DEFAULT_FOLDER) -> None:
+    """Show the listeners of a local installation, and how each logs in."""
+    folder = DataFolder(data_dir.absolute())
+    if not folder.marker.exists():
+        raise Failure(f"{folder.root} is no data folder of `serx up`.")
+    for each in local.known(folder):
+        print(f"{each.name} hears {', '.join(each.events)}: {local.url(folder, each)}")
+
+
+@app.command
+def remove(name: str, *, data_dir: Folder = DEFAULT_FOLDER) -> None:
+    """Take a listener out of a running `serx up`: its consumer goes, and it cannot log in any more."""
+    folder = DataFolder(data_dir.absolute())
+    listeners = local.known(folder)
+    gone = next((each for each in listeners if each.name == name), None)
+    if gone is None:
+        raise Failure(
+            f"There is no listener {name!r}; there are {', '.join(each.name for each in listeners) or 'none'}."
+        )
+    local.change(folder, [each for each in listeners if each.name != name])
+    broker = found(data_dir, os.environ)
+    asyncio.run(_patiently(lambda: _remove_consumer(broker, gone)))
+    print(f"{name} is no listener any more.")
+
+
+async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it, and again when it fails: the broker ends connections while it reads its configuration anew."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return await work()
+        except Failure:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _remove_consumer(broker: Site, listener: Listener) -> None:
+    async with broker.stream() as stream:
+        with suppress(nats.js.errors.NotFoundError):
+            await stream.delete_consumer(EVENTS, listener.user)
+
+
+@app.default
 def keep_listeners(*listeners: str) -> None:
     """Make sure that every listener has its durable consumer, on exactly its events. Can be repeated.
 

@@ -10,13 +10,12 @@ from deploy.failure import Failure
 from deploy.local.binaries import Binaries
 from deploy.local.child import Recipe
 from deploy.local.credentials import Credentials
-from deploy.local.folder import DataFolder, write_private_text
+from deploy.local.folder import DataFolder
 from deploy.local.launcher import Launcher
+from deploy.local.listeners import write_config
 from deploy.local.log import Log
-from deploy.local.ports import HOST, Ports
+from deploy.local.ports import Ports
 from deploy.local.probes import nats_is_sick, nats_ready
-from deploy.nats_config import NatsServer, public_key, render
-from shared.messaging.topology import USERS
 
 _LINES_OF_A_START = 200
 _DAMAGE = (
@@ -38,15 +37,7 @@ def recipe(
 ) -> Recipe:
     """Write the configuration anew (the topology may have changed) and say how NATS is run on it."""
     config = folder.nats / "nats.conf"
-    server = NatsServer(
-        host=HOST,
-        port=ports["nats"],
-        monitor_port=ports["nats_monitor"],
-        store_dir=folder.nats,
-        operator_password=credentials.nats_operator,
-        public_keys={user: public_key(credentials.nats(user)) for user in USERS},
-    )
-    write_private_text(config, render(server))
+    write_config(folder, ports, credentials)
     command = (str(binaries.nats_server), "-c", str(config))
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
     lives: list[Log] = []

@@ -1,6 +1,7 @@
 """Hears of signed proposals and writes an invoice for each, once. Needs Python 3.11 and `pip install nats-py[nkeys]`.
 
-Run it with the URL that `serx secrets --listener billing=proposal.signed` made: `consumer.py URL invoices.db`
+Run it with the URL that `serx listeners add billing --hears proposal.signed` prints, or that
+`serx secrets DIR --listener billing=proposal.signed` made: `consumer.py URL invoices.db`
 """
 
 import asyncio
