@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.identity.model.clients import Address, Client
+from services.identity.model.clients import Client
 from services.identity.model.credentials import ApiToken, Verified
 from services.identity.model.people import AccountStatus, Person
 from services.identity.model.users import StaffRole, User
+from shared.contracts.identity import Address
 from shared.web.actor import Actor, Role
 from shared.web.readers import StaffOnly
 from shared.web.shapes import FreeObject

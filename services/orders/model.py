@@ -16,6 +16,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from shared.contracts.identity import Billing
+from shared.contracts.orders import BilledTo
 from shared.errors import StateForbids
 
 NUMBER_LENGTH: Final = 8
@@ -64,6 +66,24 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     company: str | None
     phone: str | None
+
+
+class ClientToBill(Client, frozen=True, kw_only=True):
+    """A client of whom it is known where a bill goes; `billing` is None where it is not."""
+
+    billing: Billing | None
+
+    @property
+    def billed_to(self) -> BilledTo:
+        """To whom an order that is made now is billed."""
+        known = self.billing or Billing()
+        return BilledTo(
+            name=f"{self.name_f} {self.name_l}".strip(),
+            email=self.email,
+            company=self.company,
+            tax_id=known.tax_id,
+            address=known.address,
+        )
 
 
 class Employee(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,13 +139,14 @@ class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A financial record. What a signature made of it never changes."""
+    """A financial record. `billed_to` never changes, nor does what a signature made of it."""
 
     id: UUID
     org_id: UUID
     version: int
     number: str
     client: Client
+    billed_to: BilledTo
     engagement_id: UUID | None
     proposal_id: UUID | None
     status: OrderStatus

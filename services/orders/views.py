@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from services.orders.model import Client, Employee, Order, OrderStatus, Task
+from shared.contracts.orders import BilledTo
 from shared.labels import labels
 from shared.money import spell_money
 from shared.names import full_name
@@ -42,6 +43,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     user_id: UUID
     client: ClientOfOrder
+    billed_to: Annotated[BilledTo, Meta(description="The client as they were when the order was made.")]
     engagement_id: UUID | None
     status: Annotated[str, labels(OrderStatus)]
     status_id: OrderStatus
@@ -87,6 +89,7 @@ def view(order: Order) -> OrderView:
         number=order.number,
         user_id=order.client.id,
         client=_client(order.client),
+        billed_to=order.billed_to,
         engagement_id=order.engagement_id,
         status=order.status.label,
         status_id=order.status,

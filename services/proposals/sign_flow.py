@@ -13,7 +13,7 @@ import msgspec
 from services.proposals.model.proposals import Plan
 from shared.contracts.engagements import CancelEngagement, OpenEngagement, ProjectToOpen
 from shared.contracts.identity import ClientEnsured, ClientState, EnsureClient
-from shared.contracts.orders import CancelOrder, PlaceOrder
+from shared.contracts.orders import BilledTo, CancelOrder, PlaceOrder
 from shared.contracts.reply import Reply
 from shared.failpoints import without
 from shared.messaging.saga import Command, Flow, Step
@@ -77,7 +77,7 @@ def open_engagement(plan: Plan, replies: Replies) -> Command:
 
 def place_order(plan: Plan, replies: Replies) -> Command:
     proposal = plan.proposal
-    first = proposal.items[0]
+    first, client = proposal.items[0], client_of(plan, replies)
     return Command(
         "place",
         PlaceOrder(
@@ -87,13 +87,14 @@ def place_order(plan: Plan, replies: Replies) -> Command:
             engagement_id=plan.ids.engagement,
             order_id=plan.ids.order,
             event_id=plan.ids.event(2),
-            client=client_of(plan, replies),
+            client=client,
             price=proposal.total,
             currency=proposal.currency,
             service=first.name,
             service_id=first.service_id,
             metadata=_order_metadata(plan),
             at=plan.at,
+            billed_to=_billed_to(client),
         ),
     )
 
@@ -136,6 +137,19 @@ def client_of(plan: Plan, replies: Replies) -> ClientState:
     if "client" not in replies and without("order_of_steps"):
         return ClientState(org_id=plan.proposal.org_id, id=plan.ids.client, version=0, name_f="", name_l="", email="")
     return msgspec.json.decode(replies["client"].result, type=ClientEnsured).client
+
+
+def _billed_to(client: ClientState) -> BilledTo | None:
+    """The client as they are now, if all of it is known."""
+    if client.billing is None:
+        return None
+    return BilledTo(
+        name=client.name.strip(),
+        email=client.email,
+        company=client.company,
+        tax_id=client.billing.tax_id,
+        address=client.billing.address,
+    )
 
 
 def _order_metadata(plan: Plan) -> msgspec.Raw:

@@ -8,6 +8,24 @@ from uuid import UUID
 import msgspec
 
 
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a client is; each line may be missing."""
+
+    line_1: str | None = None
+    line_2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    postcode: str | None = None
+
+
+class Billing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bill to a client needs beside their name, e-mail and company."""
+
+    tax_id: str | None = None
+    address: Address | None = None
+
+
 class ClientState(msgspec.Struct, frozen=True, kw_only=True):
     """A client as others keep it (event `client.changed`, question `ask.identity.client`); `version` only grows."""
 
@@ -19,6 +37,8 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     company: str | None = None
     phone: str | None = None
+    billing: Billing | None = None
+    """None where it was not told: by an identity, or in a copy, that is older than this field."""
     is_enabled: bool = True
     is_closed: bool = False
     """Deleted, or about to be: nothing new may hang on it."""

@@ -9,10 +9,20 @@ from uuid import UUID
 
 import msgspec
 
-from shared.contracts.identity import ClientState
+from shared.contracts.identity import Address, ClientState
 
 STAFF_ONLY: Final = ("note", "metadata", "tags")
 """The fields of an order that no client is shown, wherever an order is passed on."""
+
+
+class BilledTo(msgspec.Struct, frozen=True, kw_only=True):
+    """To whom an order is billed: the client as they were when it was made."""
+
+    name: str
+    email: str
+    company: str | None
+    tax_id: str | None
+    address: Address | None
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +43,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     number: str | None = None
     """Of an order that was placed before and is lost: it keeps the number that its client knows."""
+    billed_to: BilledTo | None = None
+    """None where the sender does not know all of it: then it is what `client` tells."""
 
 
 class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):

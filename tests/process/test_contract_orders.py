@@ -10,9 +10,9 @@ from shared.ids import new_id
 from tests.support.contract import Body, List, Stage, names, walk_body, walk_list, walk_roles
 
 ORDER = (
-    "id, org_id, number, user_id, client, engagement_id, status, status_id, price, currency, quantity, service,"
-    "service_id, note, metadata, form_data, tags, employees, created_at, updated_at, date_started, date_completed,"
-    "date_due"
+    "id, org_id, number, user_id, client, billed_to, engagement_id, status, status_id, price, currency, quantity,"
+    "service, service_id, note, metadata, form_data, tags, employees, created_at, updated_at, date_started,"
+    "date_completed, date_due"
 )
 STAFF_ONLY = names("note, metadata, tags")
 TASK = (

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from shared import clock
 from shared.contracts.engagements import CancelEngagement, OpenEngagement, ProjectToOpen
-from shared.contracts.identity import ClientState
+from shared.contracts.identity import Address, Billing, ClientState
 from shared.contracts.orders import CancelOrder, PlaceOrder
 from shared.contracts.reply import Reply
 from shared.ids import new_id
@@ -157,6 +157,7 @@ def client_state(org: UUID, **changes: Any) -> ClientState:
         "name_l": "Roe",
         "email": "jane@roe.example",
         "company": "Roe Ltd",
+        "billing": Billing(tax_id="GB 123", address=Address(line_1="1 High Street", city="Leeds")),
     }
     return ClientState(**fields | changes)
 

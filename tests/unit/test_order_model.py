@@ -22,6 +22,7 @@ from services.orders.model import (
     TaskChange,
     draw_number,
 )
+from shared.contracts.orders import BilledTo
 from shared.ids import new_id
 
 AT = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -33,6 +34,7 @@ ORDER = Order(
     version=1,
     number="ABCDEFG1",
     client=CLIENT,
+    billed_to=BilledTo(name="Jane Roe", email="jane@roe.example", company=None, tax_id=None, address=None),
     engagement_id=None,
     proposal_id=None,
     status=OrderStatus.UNPAID,

@@ -13,7 +13,7 @@ from services.identity.model.clients import Client, ClientChanges, NewClient
 from services.identity.model.ensuring import reply_to_bound, reply_to_ensure
 from services.identity.model.errors import EmailTaken
 from services.identity.store import clients, emails
-from shared.contracts.identity import AddressQuestion, ClientQuestion, ClientState, EnsureClient
+from shared.contracts.identity import AddressQuestion, Billing, ClientQuestion, ClientState, EnsureClient
 from shared.contracts.reply import Reply
 from shared.database import Tx
 from shared.database.windows import Page
@@ -132,4 +132,5 @@ def _as_made(wanted: EnsureClient) -> ClientState:
         name_l=wanted.name_l,
         email=wanted.email,
         company=wanted.company,
+        billing=Billing(),
     )

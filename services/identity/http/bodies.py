@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import asdict
 
-from services.identity.model.clients import Address, ClientChanges, NewClient
+from services.identity.model.clients import ClientChanges, NewClient
 from services.identity.model.people import (
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
@@ -16,6 +16,7 @@ from services.identity.model.people import (
     AccountStatus,
 )
 from services.identity.model.users import NewUser, StaffRole, UserChanges
+from shared.contracts.identity import Address
 from shared.web.actor import Role
 from shared.web.patterns import NOT_BLANK
 from shared.web.shapes import JsonObject

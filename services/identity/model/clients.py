@@ -13,19 +13,8 @@ from msgspec.structs import asdict, replace
 
 from services.identity.model.errors import ClientIsClosing
 from services.identity.model.people import Account, ClientStage
-from shared.contracts.identity import ClientState
+from shared.contracts.identity import Address, Billing, ClientState
 from shared.ids import OrgId
-
-
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a client is; each line may be missing."""
-
-    line_1: str | None = None
-    line_2: str | None = None
-    city: str | None = None
-    state: str | None = None
-    country: str | None = None
-    postcode: str | None = None
 
 
 class NewClient(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +74,7 @@ class Client(Account, frozen=True, kw_only=True):
             email=self.email,
             company=self.company,
             phone=self.phone,
+            billing=Billing(tax_id=self.tax_id, address=self.address),
             is_enabled=self.is_enabled,
             is_closed=self.stage is not ClientStage.OPEN,
             is_deleted=self.stage is ClientStage.DELETED,

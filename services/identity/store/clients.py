@@ -57,7 +57,8 @@ select {COLUMNS}, {{sorting}} from clients where org_id = $1 and stage <> 'delet
 )
 # What others keep of a client; `is_closed` says that nothing new may hang on it.
 STATE = """
-c.org_id, c.id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone, c.is_enabled,
+c.org_id, c.id, c.version, c.name_f, c.name_l, c.email, c.company, c.phone,
+jsonb_build_object('tax_id', c.tax_id, 'address', c.address) as billing, c.is_enabled,
 c.stage <> 'open' as is_closed, c.stage = 'deleted' as is_deleted
 """
 GET_STATE = f"""
@@ -96,13 +97,16 @@ with staff as (
   insert into outbox (id, subject, type, body, traceparent)
   select $3, $9, $10, $11, $12 from ensured where is_new
 )
-select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, is_new
+select org_id, id, version, name_f, name_l, email, company, phone, billing, is_enabled, is_closed,
+  is_deleted, is_new
 from ensured
 union all
-select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
+select org_id, id, version, name_f, name_l, email, company, phone, billing, is_enabled, is_closed,
+  is_deleted, false
 from made
 union all
-select org_id, id, version, name_f, name_l, email, company, phone, is_enabled, is_closed, is_deleted, false
+select org_id, id, version, name_f, name_l, email, company, phone, billing, is_enabled, is_closed,
+  is_deleted, false
 from namesake where not exists (select from made) and not exists (select from staff)
 """
 # By the database's clock. Taking one up again is a lease: other replicas leave it alone for as long.

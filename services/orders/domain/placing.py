@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from services.orders import views
 from services.orders.domain import telling
-from services.orders.model import Client, Order, OrderStatus, draw_number
+from services.orders.model import ClientToBill, Order, OrderStatus, draw_number
 from services.orders.store import placing
 from shared.contracts.identity import ClientState
 from shared.contracts.orders import CancelOrder, OrderPlaced, PlaceOrder
@@ -29,6 +29,7 @@ async def place_order(tx: Tx, command: PlaceOrder, delivery: Delivery) -> bytes:
         command.saga_id,
         order,
         command.client.version,
+        command.client.billing,
         placed=msgspec.json.encode(Reply(outcome="done", result=msgspec.Raw(msgspec.json.encode(result)))),
         refused=msgspec.json.encode(Reply(outcome="refused", cause=CLIENT_IS_GONE)),
         told=telling.event_of(telling.state_of(order), "placed", id=command.event_id),
@@ -45,24 +46,27 @@ async def cancel_order(tx: Tx, command: CancelOrder, delivery: Delivery) -> byte
     return reply
 
 
-def _client(client: ClientState) -> Client:
-    return Client(
+def _client(client: ClientState) -> ClientToBill:
+    return ClientToBill(
         id=client.id,
         name_f=client.name_f,
         name_l=client.name_l,
         email=client.email,
         company=client.company,
         phone=client.phone,
+        billing=client.billing,
     )
 
 
 def _order(command: PlaceOrder, number: str) -> Order:
+    client = _client(command.client)
     return Order(
         id=command.order_id,
         org_id=command.org_id,
         version=1,
         number=number,
-        client=_client(command.client),
+        client=client,
+        billed_to=command.billed_to or client.billed_to,
         engagement_id=command.engagement_id,
         proposal_id=command.proposal_id,
         status=OrderStatus.UNPAID,

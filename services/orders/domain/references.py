@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.orders.model import Client, Employee
+from services.orders.model import ClientToBill, Employee
 from services.orders.store import employees, orders, replicas
 from services.orders.store.replicas import Named, State, Template
 from shared.contracts.engagements import EngagementState
@@ -36,7 +36,7 @@ async def close_client(tx: Tx, asked: CloseClient) -> ClientClosed:
     return ClientClosed(count=await orders.count_of_client(tx, asked.client.org_id, asked.client.id))
 
 
-async def client(tx: Tx, org: UUID, client: UUID) -> Client:
+async def client(tx: Tx, org: UUID, client: UUID) -> ClientToBill:
     """The client, locked against being closed. Raises RefersToNothing, ClientIsLeaving."""
     try:
         found = await replicas.lock_client(tx, org, client)

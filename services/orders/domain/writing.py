@@ -62,12 +62,14 @@ class OrderFields(msgspec.Struct, frozen=True, kw_only=True):
 async def create(tx: Tx, actor: Actor, client: UUID, said: OrderFields, at: datetime) -> Order:
     """Make an order of the client's. Raises RefersToNothing, NumberTaken."""
     org = actor.org_id
+    customer = await references.client(tx, org, client)
     order = Order(
         id=new_id(),
         org_id=org,
         version=1,
         number="",
-        client=await references.client(tx, org, client),
+        client=customer,
+        billed_to=customer.billed_to,
         proposal_id=None,
         created_at=at,
         updated_at=at,

@@ -11,15 +11,16 @@ import msgspec
 
 from services.orders.model import Client, Employee, Order, OrderStatus
 from services.orders.store.employees import ON_ORDER
+from shared.contracts.orders import BilledTo
 from shared.database import Tx, UniqueViolated
 from shared.database.listing import Filter, Sort, by_itself, choice, pages
 from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 
 COLUMNS = f"""
-o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.engagement_id,
-o.proposal_id, o.status, o.price, o.currency, o.quantity, o.service, o.service_id, o.note, o.metadata, o.form_data,
-o.tags, o.created_at, o.updated_at, o.date_started, o.date_completed, o.date_due, {ON_ORDER}
+o.id, o.org_id, o.version, o.number, o.client_id, c.name_f, c.name_l, c.email, c.company, c.phone, o.billed_to,
+o.engagement_id, o.proposal_id, o.status, o.price, o.currency, o.quantity, o.service, o.service_id, o.note,
+o.metadata, o.form_data, o.tags, o.created_at, o.updated_at, o.date_started, o.date_completed, o.date_due, {ON_ORDER}
 """
 CLIENTS = "join clients c on c.org_id = o.org_id and c.id = o.client_id"
 JOINED = f"orders o {CLIENTS}"
@@ -38,8 +39,8 @@ where o.org_id = $1 and o.id = $2 and o.deleted_at is null and o.cancelled_at is
 INSERT = """
 insert into orders (id, org_id, version, number, client_id, engagement_id, status, price, currency, quantity, service,
   service_id, note, metadata, form_data, tags, employee_ids, date_started, date_completed, date_due, created_at,
-  updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+  updated_at, billed_to)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 on conflict (org_id, number) do nothing
 """
 SAVE = """
@@ -97,6 +98,7 @@ class _Row(msgspec.Struct, frozen=True):
     email: str
     company: str | None
     phone: str | None
+    billed_to: BilledTo
     engagement_id: UUID | None
     proposal_id: UUID | None
     status: OrderStatus
@@ -146,7 +148,7 @@ async def lock(tx: Tx, org: UUID, order: UUID) -> Order | None:
 
 async def insert(tx: Tx, order: Order) -> bool:
     """Write a new order; False, and nothing written, when its number is taken."""
-    return bool(await tx.run(INSERT, *_arguments(order), order.created_at, order.updated_at))
+    return bool(await tx.run(INSERT, *_arguments(order), order.created_at, order.updated_at, order.billed_to))
 
 
 async def save(tx: Tx, order: Order) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from services.orders.model import Order, OrderStatus
+from shared.contracts.identity import Billing
 from shared.database import DatabaseBusy, Tx, UniqueViolated
 from shared.messaging.closing import ClientUndecided
 from shared.messaging.consumer import Delivery
@@ -17,8 +18,8 @@ from shared.messaging.outbox import Event
 
 # The stored function of that name (see the migrations): one round trip, committed when it returns.
 PLACE = """
-select reply, is_placed from place_order_unless_closing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-  $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+select reply, is_placed from place_order_billed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+  $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
 """
 # Second statement of a cancel, with a snapshot of its own: it sees what the place that `inbox.bar` has waited for
 # committed.
@@ -57,6 +58,7 @@ async def place_once(
     saga: UUID,
     order: Order,
     client_version: int,
+    billing: Billing | None,
     *,
     placed: bytes,
     refused: bytes,
@@ -75,6 +77,7 @@ async def place_once(
             *_order(order),
             saga,
             *(told.id, told.subject, told.type, told.body, told.traceparent),
+            *(billing, order.billed_to),
         )
     except UniqueViolated as error:
         if error.constraint == "order_number":

@@ -16,6 +16,7 @@ _CLIENT: Final = {
     "email": "text",
     "company": "text",
     "phone": "text",
+    "billing": "jsonb",
     "is_closed": "boolean",
     "is_deleted": "boolean",
 }

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.orders.model import Client
+from services.orders.model import ClientToBill
 from shared.contracts.engagements import EngagementState
 from shared.contracts.identity import ClientState, UserState
 from shared.contracts.proposals import TemplateState
@@ -16,14 +16,15 @@ from shared.database import Tx
 from shared.messaging.closing import ClientUndecided
 from shared.messaging.gathering import newest
 
-# Locks the row also when what it says is newer.
+# Locks the row also when what it says is newer. A copy without `billing` takes that of the version that it has.
 KEEP_CLIENT = """
-insert into clients (id, org_id, version, name_f, name_l, email, company, phone, is_closed, is_deleted)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into clients (id, org_id, version, name_f, name_l, email, company, phone, is_closed, is_deleted, billing)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (id) do update set
   version = excluded.version, name_f = excluded.name_f, name_l = excluded.name_l, email = excluded.email,
-  company = excluded.company, phone = excluded.phone, is_closed = excluded.is_closed, is_deleted = excluded.is_deleted
-where clients.version < excluded.version
+  company = excluded.company, phone = excluded.phone, is_closed = excluded.is_closed, is_deleted = excluded.is_deleted,
+  billing = excluded.billing
+where clients.version < excluded.version or (clients.version = excluded.version and clients.billing is null)
 """
 KEEP_USER = """
 insert into staff (id, org_id, version, name_f, name_l, is_enabled) values ($1, $2, $3, $4, $5, $6)
@@ -44,16 +45,18 @@ select keep_engagement($1, $2, $3, $4, $5)
 KEEP_ENGAGEMENTS = """
 select keep_engagements($1, $2)
 """
+# A client is asked for also where the copy is older than `billing`.
 UNHEARD_OF = """
 select named.kind, named.id from unnest($2::text[], $3::uuid[]) as named (kind, id)
-where not exists (select from clients where org_id = $1 and id = named.id and named.kind = 'client')
+where not exists (select from clients where org_id = $1 and id = named.id and named.kind = 'client'
+  and billing is not null)
 and not exists (select from staff where org_id = $1 and id = named.id and named.kind = 'user')
 and not exists (select from templates where org_id = $1 and id = named.id and named.kind = 'template')
 and not exists (select from engagements where org_id = $1 and id = named.id and named.kind = 'engagement')
 """
 # Every create holds this lock; whoever closes a client waits for it, and then counts.
 LOCK_CLIENT = """
-select id, name_f, name_l, email, company, phone, is_closed as is_closing from clients
+select id, name_f, name_l, email, company, phone, billing, is_closed as is_closing from clients
 where org_id = $1 and id = $2 and not is_deleted for share
 """
 TEMPLATE = """
@@ -66,7 +69,7 @@ select exists (select from engagements where org_id = $1 and id = $2 and client_
 State = ClientState | UserState | TemplateState | EngagementState
 
 
-class _LockedClient(Client, frozen=True, kw_only=True):
+class _LockedClient(ClientToBill, frozen=True, kw_only=True):
     is_closing: bool
 
 
@@ -119,15 +122,16 @@ async def _keep_client(tx: Tx, client: ClientState) -> None:
         client.phone,
         client.is_closed,
         client.is_deleted,
+        client.billing,
     )
 
 
 async def unheard_of(tx: Tx, org: UUID, named: Sequence[Named]) -> list[Named]:
-    """Those of `named` that no row is kept of."""
+    """Those of `named` of which no row is there, or one that lacks what an order needs."""
     return await tx.rows(Named, UNHEARD_OF, org, [each.kind for each in named], [each.id for each in named])
 
 
-async def lock_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
+async def lock_client(tx: Tx, org: UUID, client: UUID) -> ClientToBill | None:
     """The client, locked until the transaction ends; None for one who is deleted or not known.
 
     Raises ClientUndecided for one who is about to be deleted.
@@ -137,7 +141,7 @@ async def lock_client(tx: Tx, org: UUID, client: UUID) -> Client | None:
         return None
     if row.is_closing:
         raise ClientUndecided
-    return Client(**{name: getattr(row, name) for name in Client.__struct_fields__})
+    return ClientToBill(**{name: getattr(row, name) for name in ClientToBill.__struct_fields__})
 
 
 async def template(tx: Tx, org: UUID, template: UUID) -> Template | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from shared.contracts.identity import ClientState, CredentialRevoked
+from shared.contracts.identity import Billing, ClientState, CredentialRevoked
 from shared.ids import new_id
 from shared.web.actor import Role
 from tests.component.identity.people import PASSWORD, Agency, House
@@ -94,6 +94,7 @@ async def test_a_new_client_is_told_to_all_and_can_be_asked_for(house: House) ->
         email="jane@roe.example",
         company="Roe Ltd",
         phone="1",
+        billing=Billing(),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from nats.aio.client import Client
 
 from shared import clock
-from shared.contracts.identity import ClientEnsured, ClientQuestion, ClientState, EnsureClient
+from shared.contracts.identity import Billing, ClientEnsured, ClientQuestion, ClientState, EnsureClient
 from shared.contracts.reply import Reply
 from shared.database import Database
 from shared.ids import new_id
@@ -79,6 +79,7 @@ async def test_a_new_client_gets_the_given_id_and_is_told_to_all(
         name_l="Roe",
         email="jane@roe.example",
         company="Roe Ltd",
+        billing=Billing(),
     )
     assert client_in(reply) == expected
     message = await heard.next_msg(timeout=5)

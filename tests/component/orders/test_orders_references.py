@@ -6,11 +6,14 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from services.orders.domain import references, writing
 from shared import clock
+from shared.contracts.identity import Billing
+from shared.contracts.orders import BilledTo
 from shared.database import Database
 from shared.errors import RefersToNothing
 from shared.ids import new_id
@@ -66,6 +69,84 @@ async def test_what_an_event_told_of_is_not_asked(service: Service, owners: Owne
     await until(lambda: is_known(database, staff.org_id, "staff", ada.id, 2))
     seen = (await service.call(staff, "GET", f"/api/orders/{order['id']}")).json()
     assert (seen["client"]["name"], seen["employees"][0]["name"]) == ("Joan Roe", "Ada Smith")
+
+
+ADDRESS = {"line_1": "1 High Street", "line_2": None, "city": "Leeds", "state": None, "country": None, "postcode": None}
+BILLED_TO = {
+    "name": "Jane Roe",
+    "email": "jane@roe.example",
+    "company": "Roe Ltd",
+    "tax_id": "GB 123",
+    "address": ADDRESS,
+}
+
+
+async def test_an_order_is_billed_to_its_client_as_they_were_when_it_was_made(
+    service: Service, owners: Owners, database: Database, staff: Actor
+):
+    client = owners.client(staff.org_id)
+    order = await made(service, owners, staff, user_id=str(client.id))
+    assert order["billed_to"] == BILLED_TO
+    moved = Billing(tax_id="DE 9", address=None)
+    renamed = replace(client, version=2, name_f="Joan", email="joan@roe.example", company=None, billing=moved)
+    await owners.tell(renamed)
+    await until(lambda: is_known(database, staff.org_id, "clients", client.id, 2))
+    path = f"/api/orders/{order['id']}"
+    seen = (await service.call(staff, "GET", path)).json()
+    assert (seen["client"]["name"], seen["billed_to"]) == ("Joan Roe", BILLED_TO)
+    other = owners.client(staff.org_id)
+    changed = (await service.call(staff, "PUT", path, json={"user_id": str(other.id), "price": 7})).json()
+    assert (changed["user_id"], changed["billed_to"]) == (str(other.id), BILLED_TO)
+    answer = await service.call(staff, "PUT", path, json={"billed_to": BILLED_TO})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["billed_to"])
+    later = await made(service, owners, staff, user_id=str(client.id))
+    assert later["billed_to"] == {
+        "name": "Joan Roe",
+        "email": "joan@roe.example",
+        "company": None,
+        "tax_id": "DE 9",
+        "address": None,
+    }
+
+
+async def test_identity_is_asked_where_the_copy_is_older_than_what_a_bill_needs(
+    service: Service, owners: Owners, database: Database, staff: Actor
+):
+    client = owners.client(staff.org_id, version=3)
+    await owners.tell(replace(client, billing=None))
+    await until(lambda: is_known(database, staff.org_id, "clients", client.id, 3))
+    for _ in range(2):
+        order = await made(service, owners, staff, user_id=str(client.id))
+        assert order["billed_to"] == BILLED_TO
+    assert owners.times_asked(client.id) == 1
+
+
+async def test_an_order_of_the_release_before_is_billed_to_its_client_as_they_are_known(
+    service: Service, owners: Owners, database: Database, staff: Actor
+):
+    order, copy = await made(service, owners, staff), new_id()
+    old = """
+    insert into orders (id, org_id, number, client_id, status, price, currency, service, created_at, updated_at)
+    select $2, org_id, 'OLDONE01', client_id, 0, 1, 'USD', 'x', now(), now() from orders where id = $1
+    """
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run(old, UUID(order["id"]), copy)
+    assert (await service.call(staff, "GET", f"/api/orders/{copy}")).json()["billed_to"] == BILLED_TO
+
+
+async def test_a_signed_order_is_billed_to_whom_the_command_names(
+    service: Service, orchestrator: Orchestrator, owners: Owners, database: Database, staff: Actor
+):
+    named = BilledTo(name="R. Ltd", email="a@r.example", company=None, tax_id="FR 1", address=None)
+    for given, expected in ((named, msgspec.to_builtins(named)), (None, BILLED_TO)):
+        command = place_order(staff.org_id, billed_to=given)
+        await orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order")
+        path = f"/api/orders/{command.order_id}"
+        assert (await service.call(staff, "GET", path)).json()["billed_to"] == expected
+        await owners.tell(replace(command.client, version=2, name_f="Joan", billing=Billing()))
+        client = command.client.id
+        await until(lambda client=client: is_known(database, staff.org_id, "clients", client, 2))
+        assert (await service.call(staff, "GET", path)).json()["billed_to"] == expected
 
 
 async def test_a_late_event_does_not_undo_a_newer_one(database: Database, owners: Owners, staff: Actor):

@@ -78,6 +78,7 @@ async def test_an_order_has_everything_that_was_said_of_it(service: Service, own
         "created_at": created_at,
         "updated_at": created_at,
         "date_due": "2026-03-01T00:00:00.123456Z",
+        "billed_to": order["billed_to"],
     }
     read = await service.call(staff, "GET", f"/api/orders/{order['id']}")
     assert (read.json(), read.headers["etag"]) == (order, answer.headers["etag"])
