@@ -193,7 +193,7 @@ async def put_off(nats: Client) -> None:
     """Wait until the service has had the only command of the stream, and given it back."""
 
     async def is_given_back() -> bool:
-        return (await nats.jetstream().consumer_info("COMMANDS", "identity")).num_redelivered > 0
+        return bool((await nats.jetstream().consumer_info("COMMANDS", "identity")).num_redelivered)
 
     await until(is_given_back)
 
