@@ -87,6 +87,13 @@ def pass_time(world: World) -> None:
             world.desk.sweep(replica, world.broker)
 
 
+def _send(world: World, order: Order) -> bool:
+    for proposal in _in_order(world.journal.sends, order):
+        world.journal.end_send(proposal)
+        return True
+    return False
+
+
 def _write(world: World, order: Order) -> bool:
     for number in _free(world, Held.WRITE, world.desk.writes, order):
         world.desk.execute(number, world.broker)
@@ -157,6 +164,6 @@ def _in_order(things: Collection[T], order: Order) -> list[T]:
     return ordered if order is Order.OLDEST_FIRST else ordered[::-1]
 
 
-_THEN = (_hear, _look, _publish, _hear_fact, _close)
+_THEN = (_hear, _look, _publish, _send, _hear_fact, _close)
 _OLDEST_FIRST: tuple[Callable[[World, Order], bool], ...] = (_write, _handle, _deliver, *_THEN)
 _NEWEST_FIRST: tuple[Callable[[World, Order], bool], ...] = (_deliver, _write, _handle, *_THEN)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.identity.model.clients import Fate, fate_of
-from services.identity.model.ensuring import reply_to_ensure
+from services.identity.model.ensuring import reply_to_bound, reply_to_ensure
 from shared.contracts.identity import ClientState, EnsureClient
 from tests.support.saga_model.broker import Fact, Message
 from tests.support.saga_model.parts import Hole
@@ -34,15 +34,17 @@ class Identity(Service):
         self.clients: dict[UUID, ClientState] = {client.id: client for client in clients}
         self.closings: dict[int, Closing] = {}
 
-    def begin(self, message: Message, *, refuses: bool) -> Writes:
+    def begin(self, message: Message, *, refuses: bool) -> Writes | None:
         body = message.body
         assert isinstance(body, EnsureClient)
         locks = frozenset((body.email,))
-        if body.email == STAFF or refuses:
+        if refuses or (body.email == STAFF and not body.is_bound):
             return Writes(reply_to_ensure(None), locks)
-        found = self.clients.get(body.client_id) or self._of_email(body.email)
-        if found is not None:
-            return Writes(reply_to_ensure(found), locks)
+        found = self.clients.get(body.client_id) or (None if body.is_bound else self.of_email(body.email))
+        if found is not None and found.is_closing and self.hole is not Hole.CLOSING_IS_REFUSED:
+            return None
+        if found is not None or body.is_bound:
+            return Writes(reply_to_bound(_as_gone(found)), locks)
         made = _made(body)
         return Writes(reply_to_ensure(made), locks, state=made)
 
@@ -56,6 +58,19 @@ class Identity(Service):
             return False
         self._save(replace(client, version=client.version + 1, **changes))
         return True
+
+    def make(self, id: UUID, email: str) -> bool:
+        """Staff make a client with a free address."""
+        if id in self.clients or self.of_email(email) is not None or email in self.locked():
+            return False
+        some = next(iter(self.clients.values()))
+        self._save(ClientState(org_id=some.org_id, id=id, version=1, name_f="A", name_l="B", email=email))
+        return True
+
+    def rename(self, client: ClientState, email: str) -> bool:
+        """Another address for a client, if nobody has it and no flow holds it."""
+        is_free = email != STAFF and self.of_email(email) is None and email not in self.locked()
+        return is_free and not client.is_deleted and self.change(client, email=email)
 
     def begin_closing(self, number: int, client: ClientState) -> bool:
         """Mark a client as Closing; one who is already stays so, and is counted once more."""
@@ -84,12 +99,17 @@ class Identity(Service):
     def hear(self, fact: Fact) -> bool:
         raise AssertionError("identity hears of nothing")
 
-    def _of_email(self, email: str) -> ClientState | None:
+    def of_email(self, email: str) -> ClientState | None:
         return next((each for each in self.clients.values() if each.email == email and not each.is_deleted), None)
 
     def _save(self, client: ClientState) -> None:
         self.clients[client.id] = client
         self.outbox.put(Fact("client", client.id, client.version, client))
+
+
+def _as_gone(client: ClientState | None) -> ClientState | None:
+    """With the hole, one who is only Closing is taken for deleted."""
+    return replace(client, is_deleted=True) if client is not None and client.is_closed else client
 
 
 def _made(wanted: EnsureClient) -> ClientState:

@@ -51,6 +51,10 @@ class Journal(Part):
         self.signing_by: dict[UUID, UUID] = {}
         self.sagas: dict[UUID, Saga] = {}
         self.keys: dict[str, UUID] = {}
+        self.sends: dict[UUID, UUID | None] = {}
+        """Proposals that are being sent, each under the lock of its address: to whom, as the copy says."""
+        self.owners: dict[UUID, UUID] = {}
+        """To whom some look has found that a proposal belongs."""
         self.told_done: set[tuple[UUID, str]] = set()
         """Steps that some report has said are done."""
         self.outbox = Outbox()
@@ -61,7 +65,9 @@ class Journal(Part):
         if found.status is not ProposalStatus.SENT:
             return None
         signing = replace(found, status=ProposalStatus.SIGNING, version=found.version + 1)
-        known = [client for client in self.clients.values() if _is_usable(client, found.client_email)]
+        if self.hole is Hole.SIGNED_BY_ADDRESS:
+            signing = replace(signing, client_id=None)
+        known = [client for client in self.clients.values() if client.is_enabled and _is_meant(client, signing)]
         plan = Plan(ids=ids, proposal=signing, client=known[0] if len(known) == 1 else None, at=AT)
         run = Run(
             id=ids.saga, plan=plan, progress=Progress(SagaStatus.RUNNING, {}), marks={}, attempt=1, traceparent=""
@@ -115,7 +121,9 @@ class Journal(Part):
             return None
         self._write(saga, Progress(SagaStatus.REJECTED, run.progress.replies))
         proposal = self.proposals[run.plan.proposal.id]
-        self.proposals[proposal.id] = replace(proposal, status=ProposalStatus.SENT, version=proposal.version + 1)
+        client = proposal.client_id or self.client_of(proposal.client_email)
+        sent = replace(proposal, status=ProposalStatus.SENT, client_id=client, version=proposal.version + 1)
+        self.proposals[proposal.id] = sent
         self.signing_by.pop(proposal.id, None)
         return Outcome(status=SagaStatus.REJECTED, cause=saga.cause)
 
@@ -157,11 +165,47 @@ class Journal(Part):
         )
         return report_of(row, [])
 
+    def begin_send(self, proposal: UUID, named: ClientState | None) -> bool:
+        """The copy is asked whose the address is, and identity (`named`), where the copy names none or several."""
+        found = self.proposals[proposal]
+        if found.status is not ProposalStatus.DRAFT or proposal in self.sends:
+            return False
+        client = self.client_of(found.client_email)
+        if client is None and named is not None and self._write_copy(named):
+            known = self.clients[named.id]
+            client = known.id if not known.is_closed and known.email == found.client_email else None
+        self.sends[proposal] = client
+        return True
+
+    def end_send(self, proposal: UUID) -> None:
+        """It is Sent, and its address's lock is free again."""
+        found = self.proposals[proposal]
+        client = self.sends.pop(proposal)
+        sent = replace(found, status=ProposalStatus.SENT, client_id=client, version=found.version + 1)
+        self.proposals[proposal] = sent
+
     def hear(self, fact: Fact) -> bool:
-        """Keep what identity says of a client, unless something newer is known."""
-        known = self.clients.get(fact.about)
-        if known is None or known.version < fact.version:
-            self.clients[fact.about] = fact.state
+        """Write what identity says of a client, unless something newer is there; False while a send holds a lock."""
+        return self._write_copy(fact.state)
+
+    def client_of(self, email: str) -> UUID | None:
+        """The one client, neither closed nor deleted, who has the address."""
+        named = [client.id for client in self.clients.values() if client.email == email and not client.is_closed]
+        return named[0] if len(named) == 1 else None
+
+    def _write_copy(self, client: ClientState) -> bool:
+        known = self.clients.get(client.id, client)
+        addresses = {known.email, client.email}
+        is_locked = any(self.proposals[each].client_email in addresses for each in self.sends)
+        if is_locked and self.hole is not Hole.SENT_WITHOUT_THE_LOCK:
+            return False
+        if client.id not in self.clients or known.version < client.version:
+            self.clients[client.id] = client
+        for proposal in self.proposals.values():
+            is_open = proposal.status is ProposalStatus.SENT and proposal.client_id is None
+            if is_open and proposal.client_email in addresses and self.hole is not Hole.COPY_BINDS_NOTHING:
+                bound = replace(proposal, client_id=self.client_of(proposal.client_email))
+                self.proposals[proposal.id] = bound
         return True
 
     def _known(self, saga: Saga, run: Run[Plan]) -> Progress:
@@ -181,5 +225,10 @@ class Journal(Part):
         self.sagas[saga.run.id] = replace(saga, run=replace(saga.run, progress=progress), **changes)
 
 
-def _is_usable(client: ClientState, email: str) -> bool:
-    return client.email == email and client.is_enabled and not client.is_closed and not client.is_deleted
+def _is_meant(client: ClientState, proposal: Proposal) -> bool:
+    """Whether the proposal is signed for this client; one without a client, for who has its address."""
+    if client.is_closed or client.is_deleted:
+        return False
+    if proposal.client_id is not None:
+        return client.id == proposal.client_id
+    return client.email == proposal.client_email

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
+from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,7 +14,7 @@ from tests.support.saga_model import calm, promises
 from tests.support.saga_model.desk import Where
 from tests.support.saga_model.parts import Hole
 from tests.support.saga_model.service import Stage
-from tests.support.saga_model.world import PARTICIPANTS, PROPOSALS, REPLICAS, World
+from tests.support.saga_model.world import ADDRESSES, PARTICIPANTS, PROPOSALS, REPLICAS, World
 
 T = TypeVar("T")
 
@@ -100,6 +101,25 @@ class SignFlowMachine(RuleBasedStateMachine):
     def change_client(self, number: int, is_enabled: bool) -> None:  # noqa: FBT001
         client = pick(list(self.world.identity.clients.values()), number)
         self.world.identity.change(client, is_enabled=is_enabled)
+
+    @rule(number=PICK, address=st.sampled_from(ADDRESSES))
+    def client_moves(self, number: int, address: str) -> None:
+        """A client gets another address, which is free: until the copy has heard of all, two may share one."""
+        self.world.identity.rename(pick(list(self.world.identity.clients.values()), number), address)
+
+    @rule(address=st.sampled_from(ADDRESSES), number=st.integers(3, 5))
+    def client_is_made(self, address: str, number: int) -> None:
+        self.world.identity.make(UUID(int=number), address)
+
+    @rule(is_identity_away=st.booleans())
+    def send(self, is_identity_away: bool) -> None:  # noqa: FBT001
+        """The transaction that sends the Draft has begun; it holds the lock of the address."""
+        self.world.begin_send(is_identity_away=is_identity_away)
+
+    @when(lambda world: world.journal.sends)
+    @rule()
+    def sent(self) -> None:
+        self.world.journal.end_send(next(iter(self.world.journal.sends)))
 
     # Things that go on, one by one, in any order.
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from services.engagements.domain.opening import CLIENT_IS_GONE
 from shared.contracts.engagements import CancelEngagement, EngagementOpened, OpenEngagement
 from shared.contracts.identity import ClientState
 from shared.contracts.orders import CancelOrder, OrderPlaced, PlaceOrder
@@ -37,11 +38,12 @@ class Gate(msgspec.Struct, frozen=True):
 
     version: int
     is_closed: bool
+    is_deleted: bool = False
 
     def after(self, client: ClientState) -> Gate:
         """What is newer counts."""
         is_newer = client.version > self.version
-        return Gate(client.version, client.is_closed or client.is_deleted) if is_newer else self
+        return Gate(client.version, client.is_closed, client.is_deleted) if is_newer else self
 
 
 UNHEARD_OF = Gate(-1, is_closed=False)
@@ -93,15 +95,19 @@ class Maker(Service):
     def active(self) -> list[Row]:
         return [row for row in self.rows.values() if not row.is_cancelled]
 
-    def _begin_create(self, message: Message, body: Create, *, refuses: bool) -> Writes:
+    def _begin_create(self, message: Message, body: Create, *, refuses: bool) -> Writes | None:
         gate = self.gates.get(body.client.id, UNHEARD_OF).after(body.client)
         locks = frozenset((body.client.id, message.key))
         stored = None if self.hole is Hole.INBOX_OFF else self.inbox.get(message.key)
         if stored is not None:
             reply = None if self.hole is Hole.NO_REPLY_TO_A_DUPLICATE else stored
             return Writes(reply, locks, state=_Made(gate, None))
-        if gate.is_closed or refuses:
-            return Writes(Reply(outcome="refused", cause="refused"), locks, state=_Made(gate, None))
+        is_gone = gate.is_deleted or (gate.is_closed and self.hole is Hole.CLOSING_IS_REFUSED)
+        if is_gone or refuses:
+            cause = CLIENT_IS_GONE if is_gone else "refused"
+            return Writes(Reply(outcome="refused", cause=cause), locks, state=_Made(gate, None))
+        if gate.is_closed:
+            return None
         return Writes(Reply(outcome="done", result=_result(body)), locks, state=_Made(gate, _row(body)))
 
     def _commit_create(self, message: Message, body: Create, writes: Writes) -> None:

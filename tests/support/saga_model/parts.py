@@ -21,6 +21,10 @@ class Hole(StrEnum):
     OPEN_BEFORE_IDENTITY = "open and place before identity's reply"
     INBOX_PRUNED_EARLY = "inbox pruned early"
     NO_REPUBLICATION = "outbox without republication after a lost store"
+    SIGNED_BY_ADDRESS = "signed for whoever has the address"
+    COPY_BINDS_NOTHING = "a client's copy binds nothing"
+    SENT_WITHOUT_THE_LOCK = "sent without the address's lock"
+    CLOSING_IS_REFUSED = "refused while the client is only Closing"
 
 
 class PromiseBroken(AssertionError):

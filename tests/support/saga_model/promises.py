@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
+from services.engagements.domain.opening import CLIENT_IS_GONE
 from services.proposals.model.proposals import Proposal, ProposalStatus
-from services.proposals.sign_flow import SIGN_FLOW
+from services.proposals.sign_flow import SIGN_FLOW, client_of
 from services.proposals.views import StepView
 from shared.messaging.saga import CANCEL_SUFFIX, SagaStatus
 from tests.support.saga_model import calm
 from tests.support.saga_model.desk import Told
 from tests.support.saga_model.journal import Saga
 from tests.support.saga_model.maker import Row
-from tests.support.saga_model.parts import PromiseBroken
+from tests.support.saga_model.parts import Hole, PromiseBroken
 from tests.support.saga_model.world import REPLICAS, World
 
 MAKER_OF = {step.name: step.service for step in SIGN_FLOW.steps if step.undo}
@@ -27,8 +28,10 @@ def hold_now(world: World) -> None:
         _hold_answer(world, told)
     for proposal in world.journal.proposals.values():
         _hold_proposal(world, proposal)
+        _hold_owner(world, proposal)
     for saga in world.journal.sagas.values():
         _hold_report(world, saga)
+        _hold_cause(world, saga)
 
 
 def hold_in_the_end(world: World) -> None:
@@ -78,6 +81,10 @@ def _hold_at_rest(world: World) -> None:
             _require(gate is None or gate.version == client.version, f"G4: the copy of a client at {name} is stale")
             hangs = client.is_deleted and any(row.client == client.id for row in maker.active())
             _require(not hangs, f"a deleted client has something at {name}")
+    for proposal in world.journal.proposals.values():
+        is_open = proposal.status is ProposalStatus.SENT and proposal.client_id is None
+        client = world.journal.client_of(proposal.client_email)
+        _require(not is_open or client is None, "its client is known, and the proposal belongs to nobody")
     _require(world.orders.engagements == world.engagements.rows, "G4: the orders' copy of an engagement is stale")
 
 
@@ -112,6 +119,35 @@ def _hold_proposal(world: World, proposal: Proposal) -> None:
     _require(engagements[0].client in world.identity.clients, "G2: the client does not exist")
     told = world.journal.outbox.facts["proposal", proposal.id, proposal.version]
     _require(told.state["client_id"] == str(engagements[0].client), "G2: others are told another client")
+
+
+def _hold_owner(world: World, proposal: Proposal) -> None:
+    """A proposal belongs to one client, for whom alone it is signed, whatever becomes of addresses."""
+    if proposal.client_id is None:
+        _require(proposal.status is not ProposalStatus.SIGNED, "a Signed proposal belongs to nobody")
+        _require(
+            proposal.id not in world.journal.owners or world.hole is Hole.SIGNED_BY_ADDRESS,
+            "a proposal does not belong to its client any more",
+        )
+        return
+    owner = world.journal.owners.setdefault(proposal.id, proposal.client_id)
+    _require(owner == proposal.client_id, "a proposal belongs to another client than before")
+    if proposal.status is ProposalStatus.SIGNED:
+        clients = {row.client for row in _of(world.engagements.active(), proposal)}
+        _require(clients == {owner}, "a proposal was signed for another client than its own")
+
+
+def _hold_cause(world: World, saga: Saga) -> None:
+    """G8: who is said to be deleted is deleted."""
+    for step, reply in saga.run.progress.replies.items():
+        if reply.outcome == "refused" and reply.cause == CLIENT_IS_GONE:
+            plan = saga.run.plan
+            is_named = step == "client" and plan.proposal.client_id is not None
+            client = plan.proposal.client_id if is_named else None
+            if step != "client":
+                client = client_of(plan, saga.run.progress.replies).id
+            deleted = client is None or world.identity.clients[client].is_deleted
+            _require(deleted, "G8: refused because the client was deleted, who was not")
 
 
 def _hold_report(world: World, saga: Saga) -> None:

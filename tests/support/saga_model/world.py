@@ -19,8 +19,11 @@ from tests.support.saga_model.service import Service, Stage
 
 ORG = UUID(int=1)
 KNOWN = ClientState(org_id=ORG, id=UUID(int=2), version=1, name_f="Known", name_l="Client", email="known@example.com")
-EMAILS = ("new@example.com", "new@example.com", KNOWN.email, STAFF)
-"""The proposals' clients: two of one new client, one of a known client, one of somebody who cannot become one."""
+EMAILS = ("new@example.com", "new@example.com", KNOWN.email, STAFF, KNOWN.email)
+"""The proposals' clients: two of one new client, one of a known client, one of somebody who cannot become one, and a
+Draft to the address of the known client, whoever has it when it is sent."""
+DRAFT = len(EMAILS) - 1
+ADDRESSES = (KNOWN.email, "new@example.com", "third@example.com")
 PROPOSALS = tuple(UUID(int=100 + number) for number in range(len(EMAILS)))
 REPLICAS = (0, 1)
 PARTICIPANTS = ("identity", "engagements", "orders")
@@ -70,6 +73,11 @@ class World(Part):
     def sign(self, replica: int, proposal: int, key: str | None, *, crash: bool = False) -> None:
         """Somebody signs; `crash`: the replica dies right after T1."""
         self.desk.sign(replica, PROPOSALS[proposal], self._ids(), key, self.broker, crash=crash)
+
+    def begin_send(self, *, is_identity_away: bool) -> bool:
+        """Staff send the Draft; identity is asked where the copy names none or several."""
+        named = None if is_identity_away else self.identity.of_email(EMAILS[DRAFT])
+        return self.journal.begin_send(PROPOSALS[DRAFT], None if named is None or named.is_closed else named)
 
     def take_over(self, saga: UUID, replica: int) -> None:
         """A lease or a back-off runs out, and a replica sweeps. Whoever drove the run before may drive on."""
@@ -205,7 +213,8 @@ def _proposal(number: int) -> Proposal:
         client_name_f="Some",
         client_name_l="Body",
         client_company=None,
-        status=ProposalStatus.SENT,
+        client_id=KNOWN.id if EMAILS[number] == KNOWN.email and number != DRAFT else None,
+        status=ProposalStatus.DRAFT if number == DRAFT else ProposalStatus.SENT,
         currency="USD",
         notes=None,
         total=sum((item.price for item in items), Decimal(0)),
