@@ -18,7 +18,6 @@ from litestar import Response
 
 from shared.database import Database
 from shared.messaging.bus import Bus
-from shared.messaging.outbox import Event
 from shared.telemetry import log
 
 BELIEVED_SECONDS: Final = 5.0
@@ -62,7 +61,7 @@ class Announcements:
     def _forget(self, event: UUID, _: asyncio.Future[None]) -> None:
         self._open.pop(event, None)
 
-    def _committed(self, said: Sequence[Event]) -> None:
+    def _committed(self, said: list[Any]) -> None:
         for event in said:
             if event.type == REVOKED:
                 made = self._open[event.id] = asyncio.get_running_loop().create_future()

@@ -55,9 +55,9 @@ async def house(databases: Databases, broker: Broker, of_gateways: Broker):
         }
         identity = await stack.enter_async_context(served(create_identity(load(IdentitySettings, environ))))
         await until(lambda: is_well(identity, "broker"), within_seconds=30)
-        urls = {f"{name}_url": "http://127.0.0.1:1" for name in Service} | {"identity_url": str(identity.base_url)}
-        urls["identity_url"] = urls["identity_url"].rstrip("/")
-        keys = {f"{name}_key": KEY for name in Service}
+        urls: dict[str, Any] = {f"{name}_url": "http://127.0.0.1:1" for name in Service}
+        urls["identity_url"] = str(identity.base_url).rstrip("/")
+        keys: dict[str, Any] = {f"{name}_key": KEY for name in Service}
         gateways = []
         for _ in range(2):
             settings = GatewaySettings(nats_url=of_gateways.url("gateway"), rate_limit=0.0, **urls, **keys)

@@ -48,5 +48,7 @@ async def salt_of(tx: Tx, email: str) -> bytes:
 
 async def rehash(tx: Tx, who: Candidate, password_hash: str) -> None:
     """Store another hash of the same password; nothing where the password has changed meanwhile."""
-    sql = REHASH_CLIENT if who.client_id else REHASH_USER
-    await tx.run(sql, who.org_id, who.id, who.password_hash, password_hash)
+    if who.client_id:
+        await tx.run(REHASH_CLIENT, who.org_id, who.id, who.password_hash, password_hash)
+    else:
+        await tx.run(REHASH_USER, who.org_id, who.id, who.password_hash, password_hash)
