@@ -75,8 +75,8 @@ select pg_temp.id_of(7, e), $1, pg_temp.id_of(4, e), 'completed', '{}', pg_temp.
 from generate_series(1, $2::bigint) e where $3::bigint > 0
 """,
     """
-insert into clients (id, org_id, version, name_f, name_l, email, is_enabled, is_closed, is_deleted)
-select pg_temp.id_of(1, n), $1, 1, 'Client', n::text, 'client' || n || '@bench.example', true, false, false
+insert into clients (id, org_id, version, name_f, name_l, email, is_enabled, is_closed, is_deleted, billing)
+select pg_temp.id_of(1, n), $1, 1, 'Client', n::text, 'client' || n || '@bench.example', true, false, false, '{}'
 from generate_series(1, $3::bigint) n where $2::bigint > 0
 """,
 )

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from deploy.provisioning import login_dsn, owner_role
-from shared.contracts.identity import AddressQuestion, ClientState
+from shared.contracts.identity import AddressQuestion, Billing, ClientState
 from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.support import actors
@@ -105,7 +105,7 @@ async def identity_says(broker: Broker, *named: ClientState):
 
 
 def state_of(client: Actor, version: int = 1, **changes: Any) -> ClientState:
-    fields: dict[str, Any] = {"name_f": "Jane", "name_l": "Roe", "email": client.email} | changes
+    fields: dict[str, Any] = {"name_f": "Jane", "name_l": "Roe", "email": client.email, "billing": Billing()} | changes
     return ClientState(org_id=client.org_id, id=client.id, version=version, **fields)
 
 

@@ -13,20 +13,24 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from shared.contracts.identity import ClientState
+from shared.contracts.identity import Address, Billing, ClientState
 from shared.contracts.reply import Reply
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.envelope import Envelope
 from shared.web.actor import Actor
 from tests.support import actors
-from tests.support.builders import known, proposal_body, sent_proposal
+from tests.support.builders import expired_proposal, known, proposal_body, sent_proposal
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, ensures, is_silent, places, played, refuses
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
 
+BILLING = Billing(tax_id="DE123", address=Address(line_1="1 Main St", city="Berlin"))
+WRITE_AS_BEFORE = """
+select write_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
 OUTDATED = """
 insert into idempotency_keys (org_id, key, fingerprint, saga_id) values ($1, 'before', $2, $3)
 """
@@ -51,7 +55,7 @@ async def sign(service: Service, actor: Actor, proposal: str, **headers: str) ->
 
 async def knows(service: Service, broker: Broker, org, email: str = "jane@roe.example") -> ClientState:
     """Let the service know of a client, by the event that identity would publish."""
-    client = ClientState(org_id=org, id=new_id(), version=1, name_f="Jane", name_l="Roe", email=email)
+    client = ClientState(org_id=org, id=new_id(), version=1, name_f="Jane", name_l="Roe", email=email, billing=BILLING)
     connection = await nats.connect(broker.operator)
     envelope = Envelope(id=str(new_id()), type="client.changed.v1", source="identity", time="2026-02-08T12:00:00Z")
     subject = topology.event_subject(org, "client", "changed")
@@ -99,6 +103,35 @@ async def test_a_known_client_is_not_asked_for(service: Service, shared_broker: 
     assert answer.status_code == 200
     assert neighbours.commands("identity.ensure-client") == []
     assert neighbours.commands("engagements.open")[0]["client"]["id"] == str(known.id)
+    assert neighbours.commands("orders.place")[0]["billed_to"] == {
+        "name": "Jane Roe",
+        "email": "JANE@roe.example",
+        "company": None,
+        "tax_id": "DE123",
+        "address": {
+            "line_1": "1 Main St",
+            "line_2": None,
+            "city": "Berlin",
+            "state": None,
+            "country": None,
+            "postcode": None,
+        },
+    }
+
+
+async def test_a_copy_that_lacks_what_a_bill_needs_is_asked_for(
+    service: Service, shared_broker: Broker, neighbours: Neighbours
+):
+    """As the release before wrote it: a newer version, too, without what the client is billed by."""
+    staff = actors.admin()
+    known = await knows(service, shared_broker, staff.org_id)
+    proposal = await sent_proposal(service, staff)
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        names = ("Jane", "Doe", known.email, None, None, True, False, False)
+        await tx.run(WRITE_AS_BEFORE, known.id, staff.org_id, 2, *names)
+    answer = await sign(service, staff, proposal)
+    assert answer.status_code == 200, answer.text
+    assert [each["client_id"] for each in neighbours.commands("identity.ensure-client")] == [str(known.id)]
 
 
 async def test_of_twelve_concurrent_signatures_one_starts_the_flow(service: Service, neighbours: Neighbours):
@@ -116,9 +149,7 @@ async def test_only_a_sent_unexpired_proposal_can_be_signed(service: Service, ne
     if state == "draft":
         proposal = (await service.call(staff, "POST", "/api/proposals", json=proposal_body())).json()["id"]
     else:
-        proposal = await sent_proposal(
-            service, staff, **({"valid_until": "2020-01-01T00:00:00Z"} if state == "expired" else {})
-        )
+        proposal = await (expired_proposal if state == "expired" else sent_proposal)(service, staff)
     if state == "signed":
         assert (await sign(service, staff, proposal)).status_code == 200
     answer = await sign(service, staff, proposal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.proposals.store import clients
-from shared.contracts.identity import ClientState
+from shared.contracts.identity import Billing, ClientState
 from shared.web.actor import Actor
 from tests.support.services import Service
 
@@ -45,7 +45,7 @@ async def expired_proposal(service: Service, actor: Actor, **changes: Any) -> st
 
 async def known(service: Service, client: Actor, **changes: Any) -> Actor:
     """The client, of whom the proposal service has heard."""
-    state = {"version": 1, "name_f": "Jane", "name_l": "Roe", "email": client.email} | changes
+    state = {"version": 1, "name_f": "Jane", "name_l": "Roe", "email": client.email, "billing": Billing()} | changes
     async with service.app.state.database.transaction(client.org_id) as tx:
         await clients.keep(tx, ClientState(org_id=client.org_id, id=client.id, **state))
     return client

@@ -9,7 +9,7 @@ from shared.database import Tx
 
 # The stored function of that name (see the migrations): the copy, and what it binds, under the locks of both addresses.
 KEEP = """
-select write_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+select write_billed_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 OF_ADDRESS = """
 select array(
@@ -34,6 +34,7 @@ async def keep(tx: Tx, client: ClientState) -> None:
         client.is_enabled,
         client.is_closed,
         client.is_deleted,
+        client.billing,
     )
 
 

@@ -19,6 +19,7 @@ _CLIENT: Final = {
     "is_enabled": "boolean",
     "is_closed": "boolean",
     "is_deleted": "boolean",
+    "billing": "jsonb",
 }
 BIND: Final = {
     "clients": """

@@ -21,7 +21,7 @@ from shared.messaging.outbox import Event
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing_of_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
+select begin_signing_billed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
 """
 COMPLETE = """
 select complete_signing_of_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
