@@ -28,7 +28,7 @@ BEGIN = """
 select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', null, null, '{{}}', 60, ''{more})
 """
 COMPLETE = """
-select complete_signing_by_key($1, $2, '{}', '{}', '{}', now(), now(), 4, $3, $3, $3, 'evt', 'type', '{}', '')
+select complete_signing_of_client($1, $2, '{}', '{}', '{}', now(), now(), 4, $3, $3, $3, 'evt', 'type', '{}', '', $3)
 """
 STATEMENTS = {
     "save a draft": proposals.SAVE_DRAFT,
@@ -70,14 +70,11 @@ async def blocks(connection: asyncpg.Connection, call: str, *arguments: Any) -> 
 
 async def test_to_sign_one_of_many_reads_no_other(stale: Stale):
     connection, org, sent = stale
+    begin = BEGIN.format(function="begin_signing_billed", more=", null")
     begun, completed = [], []
     for proposal in sent[:CALLS]:
         saga = new_id()
-        begun.append(
-            await blocks(
-                connection, BEGIN.format(function="begin_signing_matching", more=", null"), org, proposal, saga
-            )
-        )
+        begun.append(await blocks(connection, begin, org, proposal, saga))
         completed.append(await blocks(connection, COMPLETE, org, saga, new_id()))
     assert begun[-1] < MOST_BLOCKS
     assert completed[-1] < MOST_BLOCKS
@@ -88,12 +85,14 @@ async def test_to_sign_one_of_many_reads_no_other(stale: Stale):
 
 
 def indexes(plan: dict[str, Any]) -> Iterator[str]:
+    """What leads to the rows that are changed; a value that is looked up for one of them does not."""
     if "Index Name" in plan:
         yield plan["Index Name"]
     if plan["Node Type"] == "Seq Scan":
         yield f"all of {plan['Relation Name']}"
     for inner in plan.get("Plans", []):
-        yield from indexes(inner)
+        if inner["Parent Relationship"] != "SubPlan":
+            yield from indexes(inner)
 
 
 async def test_only_its_key_leads_to_what_is_changed(stale: Stale):

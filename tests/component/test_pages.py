@@ -68,7 +68,7 @@ LISTS: dict[str, tuple[str, List]] = {
         "engagements",
         List(projects.PAGES, {"only_of": SOMETHING, "status": 2, "phase": 2, "engagement_id": SOMETHING}),
     ),
-    "orders": ("orders", List(orders.PAGES, BY_CLIENT | {"engagement_id": SOMETHING})),
+    "orders": ("orders", List(orders.PAGES, BY_CLIENT | {"engagement_id": SOMETHING, "number": "0000002A"})),
     "inbox of staff": ("conversations", List(conversations.PAGES_OF_INBOX[STAFF], INBOX, (None,))),
     "inbox of a client": ("conversations", List(conversations.PAGES_OF_INBOX[CLIENT], INBOX, (SOMETHING,))),
     "of a project": (

@@ -95,7 +95,7 @@ STATEMENTS: dict[str, list[Statement]] = {
     ],
     "conversations": list(of_conversations()),
     "orders": [
-        *listed(orders, "orders", only_of=ID, status="1", client_id=ID, engagement_id=ID, number="ABCD1234"),
+        *listed(orders, "orders", only_of=ID, status="1", client_id=ID, engagement_id=ID, number="'ABCD1234'"),
         *(("tasks of an order", tasks.OF_ORDER, (ORG, me, ID)) for me in (NULL, ID)),
     ],
 }

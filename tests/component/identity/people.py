@@ -105,8 +105,10 @@ class Gateway:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def login(self, email: str, password: str, *, address: str = "192.0.2.1") -> httpx.Response:
-        body = {"email": email, "password": password}
+    async def login(
+        self, email: str, password: str, *, address: str = "192.0.2.1", org: UUID | None = None
+    ) -> httpx.Response:
+        body = {"email": email, "password": password} | ({} if org is None else {"org_id": str(org)})
         return await self.plain("POST", "/api/auth/login", json=body, headers={"serx-client-address": address})
 
     async def verify(self, credential: str, *, key: str = KEY) -> httpx.Response:
