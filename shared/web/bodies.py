@@ -76,13 +76,6 @@ def decode(body: bytes, shape: Any) -> Any:
     A struct may have a class method `faults_between(sent)` for rules between fields. Raises InvalidInput that names
     every bad field by its dotted path.
     """
-    try:
-        return _decode(body, shape)
-    except RecursionError as error:
-        raise InvalidInput({}, "The body is nested too deeply.") from error
-
-
-def _decode(body: bytes, shape: Any) -> Any:
     reading = Reading(body)
     value = shaped(reading.value, shape, is_plain=reading.is_plain)
     errors: dict[str, list[str]] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 from unicodedata import normalize
@@ -15,6 +17,10 @@ from shared.web.shapes import Number
 Path = tuple[str, ...]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+DEEPEST: Final = 100
+"""How many arrays and objects may lie in each other: the same whatever an interpreter could bear."""
+# A text, or one that does not end: so each byte is looked at once.
+_TEXTS_AND_BRACKETS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+"?+|[\[\]{}]', re.DOTALL)
 _MOST_DIGITS_OF_AN_INTEGER: Final = 100
 """Longer ones stay as they are spelled: no field of ours is as large."""
 
@@ -51,6 +57,8 @@ class Reading:
         decoder = json.JSONDecoder(
             object_pairs_hook=self._object, parse_float=Number, parse_int=_integer, parse_constant=_refuse_constant
         )
+        if _is_too_deep(body):
+            raise InvalidInput({}, f"The body is nested too deeply: {DEEPEST} arrays and objects at most.")
         try:
             if b"\\u" in body:
                 msgspec.json.decode(body)  # which refuses half a surrogate pair, and json does not
@@ -59,8 +67,6 @@ class Reading:
             raise InvalidInput({}, f"The body is not valid JSON: byte {error.start} is not UTF-8.") from error
         except (msgspec.DecodeError, ValueError) as error:
             raise InvalidInput({}, f"The body is not valid JSON: {str(error).rstrip('.')}.") from error
-        except RecursionError as error:
-            raise InvalidInput({}, "The body is nested too deeply.") from error
 
     def _object(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(members)
@@ -69,6 +75,23 @@ class Reading:
             return found
         self._is_doubled = True
         return _Doubled(members, _twice([normalize("NFC", name) for name, _ in members]))
+
+
+def _is_too_deep(body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return False
+    depth = 0
+    for found in _TEXTS_AND_BRACKETS.finditer(body):
+        match found[0]:
+            case b"[" | b"{":
+                depth += 1
+                if depth > DEEPEST:
+                    return True
+            case b"]" | b"}":
+                depth -= 1
+            case _:
+                pass
+    return False
 
 
 def _integer(text: str) -> int | Number:
@@ -80,7 +103,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _twice(names: list[str]) -> list[str]:
-    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 def _doubled(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import InvalidInput
 from shared.web.bodies import decode
+from shared.web.reading import DEEPEST
 from shared.web.shapes import JsonObject
 
 
@@ -69,8 +70,34 @@ def test_text_in_a_free_object_is_normalised():
 
 def test_an_object_that_is_kept_as_text_holds_no_null_character_and_has_an_end():
     assert list(refusal(b'{"form":{"a":["\\u0000"]}}').errors) == ["form.a.0"]
-    endless = b'{"form":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
-    assert refusal(endless).detail == "The body is nested too deeply."
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]"), (b'[{"]":', b"}]")])
+def test_a_body_is_nested_a_hundred_deep_at_most(opening: bytes, closing: bytes):
+    """Whatever the interpreter could bear; brackets in text are none."""
+    levels = opening.count(b"[") + opening.count(b"{")
+    most = (DEEPEST - 1) // levels
+    brackets = b'"' + b"[{" * DEEPEST + b'\\"[{"'
+    assert decode(b'{"form":{"a":' + opening * (most - 1) + brackets + closing * (most - 1) + b"}}", Free).form
+    for depth in (most + 1, 5_000, 100_000):
+        told = refusal(b'{"form":' + opening * depth + b"1" + closing * depth + b"}")
+        assert (told.errors, told.detail) == ({}, "The body is nested too deeply: 100 arrays and objects at most.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"form":{' + b",".join(b'"%d":1' % (number // 2) for number in range(80_000)) + b"}}",
+        b'{"form":"' + b'\\"' * 250_000 + b"[" * 200,
+        b'{"form":' + b'"\\' * 250_000 + b"[" * 200,
+        b"[" * 101 + b'"' * 900_000,
+    ],
+    ids=["names given twice", "a text without an end", "texts without an end", "nothing but quotes"],
+)
+def test_a_body_that_is_made_to_be_slow_is_read_once(body: bytes):
+    """Work that grew with the square of the size would take minutes."""
+    with pytest.raises(InvalidInput):
+        decode(body, Free)
 
 
 def test_rules_between_fields_are_told_beside_other_faults():
