@@ -51,12 +51,14 @@ URL: Final = rf"^[Hh][Tt][Tt][Pp][Ss]?:\/\/(?![^\/?#]*@)[^{_IN_URL}\/?#][^{_IN_U
 FILE_NAME: Final = rf"^(?=[^{CONTROLS}{DIRECTIONS}\/\\]*(?!\n)$).*{NOT_BLANK}"
 """A name as people see it: no controls, no change of direction, no path."""
 MONEY: Final = r"^[0-9]{1,10}(\.[0-9]{1,2})?(?!\n)$"
+ORDER_NUMBER: Final = r"^[A-Z0-9]{8}(?!\n)$"
 IDEMPOTENCY_KEY: Final = r'^[\t ]*("[!-~]([ -~]{0,253}[!-~])?"|[!#-~]([ -~]{0,253}[!#-~])?)[\t ]*(?!\n)$'
 """1 to 255 printable characters, quoted or bare; HTTP has spaces around a header's value mean nothing."""
 MEANINGS: Final = {
     NOT_BLANK: "is not blank",
     EMPTY_OR_NOT_BLANK: "is empty or not blank",
     EMAIL: "is an e-mail address",
+    ORDER_NUMBER: "is 8 of A-Z and 0-9",
     URL: "is an http or https address, without a user's name",
     FILE_NAME: "names a file: without controls, slashes and marks of direction",
 }

@@ -14,11 +14,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.orders.domain.tasks import NewTask, TaskFields
 from services.orders.domain.writing import OrderFields
-from services.orders.model import OrderStatus
+from services.orders.model import NUMBER_LENGTH, OrderStatus
 from services.orders.store.replicas import Named
 from shared.currency import Currency
 from shared.money import Money
-from shared.web.patterns import NOT_BLANK
+from shared.web.patterns import NOT_BLANK, ORDER_NUMBER
 from shared.web.shapes import JsonObject
 from shared.web.texts import LongText
 
@@ -46,7 +46,11 @@ Quantity = Annotated[int, Meta(ge=1, le=INT_MAX)]
 Note = LongText
 Number = Annotated[
     str,
-    Meta(pattern="^[A-Z0-9]{8}$", max_length=8, description="8 of A-Z and 0-9; unique in the organisation: else 409."),
+    Meta(
+        pattern=ORDER_NUMBER,
+        max_length=NUMBER_LENGTH,
+        description="8 of A-Z and 0-9; unique in the organisation: else 409.",
+    ),
 ]
 Tags = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=255)]],

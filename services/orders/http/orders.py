@@ -34,6 +34,7 @@ from shared.web.paging import (
     page_query,
     sorts,
 )
+from shared.web.patterns import ORDER_NUMBER
 
 SIGNED_STAYS = (
     "Of an order that a signature made, price, currency, quantity, user_id, engagement_id, service, service_id and "
@@ -45,7 +46,10 @@ SORT_FIELDS = ("id", "number", "status", "price", "created_at")
 SortOrder = Annotated[str, sorts(SORT_FIELDS)]
 StatusFilter = Annotated[int | None, numbers_of(OrderStatus)]
 NumberFilter = Annotated[
-    str | None, QueryParameter(min_length=1, max_length=NUMBER_LENGTH, description="The order's number, in full.")
+    str | None,
+    QueryParameter(
+        pattern=ORDER_NUMBER, max_length=NUMBER_LENGTH, description="The order's number, in full: 8 of A-Z and 0-9."
+    ),
 ]
 
 

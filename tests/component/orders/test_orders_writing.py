@@ -362,9 +362,10 @@ async def test_an_order_is_found_by_its_number(service: Service, owners: Owners,
     assert await found(whose(staff, wanted), wanted["number"]) == [wanted["id"]]
     assert await found(whose(staff, other), wanted["number"]) == []
     assert await found(actors.admin(), wanted["number"]) == []
-    assert await found(staff, "ZZZZZZZ") == []
-    answer = await service.call(staff, "GET", "/api/orders?number=")
-    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["number"])
+    assert await found(staff, "ZZZZZZZZ") == []
+    for none in ("", "ZZZZZZZ", "ZZZZZZZZZ", "zzzzzzzz", "-1", "null", "ZZZZZZ%20Z", "ZZZZZZZ%0A", "ZZZZZZZ%C3%96"):
+        answer = await service.call(staff, "GET", f"/api/orders?number={none}")
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, ["number"]), none
 
 
 async def test_a_deleted_order_is_gone(service: Service, owners: Owners, staff: Actor):
