@@ -142,9 +142,13 @@ async def test_a_conversation_opens_and_closes(stage: Stage):
     assert (after["updated_at"], after["last_message_at"]) == (shown["updated_at"], posted["created_at"])
     closed = await stage.got("admin", f"PUT {talk}", {"status": 2})
     assert (closed["status"], closed["updated_at"] > shown["updated_at"]) == ("Closed", True)
-    for who in ("admin", "client"):
+    for who in ("admin", "member"):
         await stage.got(who, f"POST {talk}/messages", {"content": "Too late"}, 409)
-    assert (await stage.got("admin", f"PUT {talk}", {"status": 1}))["status"] == "Open"
+        assert (await stage.got(who, f"GET {talk}"))["status"] == "Closed"
+    await stage.got("client", f"POST {talk}/messages", {"content": "One more thing"}, 201)
+    assert (await stage.got("admin", f"GET {talk}"))["status"] == "Open"
+    for number, label in ((2, "Closed"), (1, "Open")):
+        assert (await stage.got("admin", f"PUT {talk}", {"status": number}))["status"] == label
     await stage.got("admin", f"DELETE {talk}", status=204)
     assert (await stage.got("client", f"GET {talk}"))["status"] == "Closed"
     for wrong in (0, 3, "Open", None):
