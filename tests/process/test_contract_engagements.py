@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from shared.ids import new_id
-from tests.support.builders import proposal_body
 from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list, walk_roles
 
 ENGAGEMENT = "id, org_id, client_id, client, name, status, status_id, proposal_id, created_at, updated_at, closed_at"
@@ -52,14 +51,14 @@ def lists(stage: Stage) -> list[List]:
     ]
 
 
-def bodies(stage: Stage) -> list[Body]:
+async def bodies(stage: Stage) -> list[Body]:
     return [
         Body(
             create="POST /api/engagements",
             whole={
                 "client_id": stage.ids["client_id"],
                 "name": "Retainer",
-                "proposal_id": stage.ids["proposal_id"],
+                "proposal_id": await sent(stage),
             },
             required="client_id",
             nullable="proposal_id",
@@ -90,7 +89,7 @@ async def test_each_call_answers_each_role_as_the_table_says(stage: Stage):
 
 @pytest.mark.parametrize("which", [0, 1], ids=["engagement", "project"])
 async def test_a_body_holds_what_the_table_says(stage: Stage, which: int):
-    await walk_body(stage, bodies(stage)[which])
+    await walk_body(stage, (await bodies(stage))[which])
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["engagements", "projects"])
@@ -118,11 +117,14 @@ async def test_each_answer_has_the_fields_of_the_table(stage: Stage):
 
 
 async def test_what_an_engagement_refers_to_is_there(stage: Stage):
-    draft = (await stage.made("POST /api/proposals", proposal_body()))["id"]
-    body = {"client_id": stage.ids["client_id"], "proposal_id": draft}
-    assert (await stage.made("POST /api/engagements", body))["proposal_id"] == draft
-    await stage.got("admin", f"DELETE /api/proposals/{draft}", status=204)
-    assert await stage.errors("POST /api/engagements", body, 422) == {"proposal_id"}
+    theirs, another = await sent(stage), await sent(stage, client_email=stage.ids["stranger_email"])
+    body = {"client_id": stage.ids["client_id"], "proposal_id": theirs}
+    assert (await stage.made("POST /api/engagements", body))["proposal_id"] == theirs
+    await stage.got("admin", f"DELETE /api/proposals/{theirs}", status=204)
+    for unknown in (theirs, another, str(new_id())):
+        assert await stage.errors("POST /api/engagements", body | {"proposal_id": unknown}, 422) == {"proposal_id"}
+    signed = body | {"proposal_id": stage.ids["proposal_id"]}
+    assert await stage.errors("POST /api/engagements", signed, 409) == {"proposal_id"}
     assert await stage.errors("POST /api/engagements", {"client_id": str(new_id())}, 422) == {"client_id"}
 
 
