@@ -101,6 +101,8 @@ async def test_no_id_of_another_organisation_is_taken_in_a_body(
 ):
     found, tried = {}, 0
     for route in world.routes:
+        if (route.method, route.path) in PUBLIC:
+            continue  # a caller without a credential has no organisation yet that another could be compared with
         schema = body_schema(world, route) or {}
         for path in id_fields(world, schema):
             name = next(step for step in reversed(path) if step != "0")
