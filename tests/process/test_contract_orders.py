@@ -66,6 +66,7 @@ def order_body(stage: Stage) -> Body:
         required="user_id",
         with_={"service": "Ours"},
         nullable="service_id, engagement_id, note, date_started, date_completed, date_due",
+        changes_with={"currency": "price"},
         change="PUT /api/orders/{id}",
         bad=[
             ("user_id", "x"),

@@ -16,6 +16,7 @@ import httpx
 from shared.ids import new_id
 from tests.support.builders import proposal_body
 from tests.support.installation import Installation
+from tests.support.names import name_key
 
 PROBLEM = {"type", "title", "status", "detail", "instance"}
 ROLES = ("admin", "member", "client", "stranger")
@@ -121,6 +122,8 @@ class Body:
     """Fields that no answer shows."""
     with_: Mapping[str, Any] = field(default_factory=dict)
     """What has to be said beside the required fields."""
+    changes_with: Mapping[str, str] = field(default_factory=dict)
+    """Fields that change only together with another, by its name; alone they are a 422 that names the other."""
 
     @property
     def needed(self) -> set[str]:
@@ -161,7 +164,11 @@ async def _walk_change(stage: Stage, body: Body, least: dict[str, Any]) -> None:
     fields = {name: value for name, value in body.fresh().items() if name not in names(body.cannot_change)}
     before = least
     for name, value in fields.items():
-        after = await stage.got("admin", call, {name: value})
+        change = {name: value}
+        if (beside := body.changes_with.get(name)) is not None:
+            assert await stage.errors(call, change, 422) == {beside}, f"{call} {name} alone"
+            change[beside] = fields[beside]
+        after = await stage.got("admin", call, change)
         if name not in names(body.hidden):
             assert _seen(after, {name: value}) == {name: value}
         others = set(fields) - {name}
@@ -243,6 +250,8 @@ def _key(item: dict[str, Any], name: str) -> Any:
     value = item.get(f"{name}_id", item[name]) if name in ("status", "phase") else item[name]
     if name in ("price", "total"):
         return float(value)
+    if name in ("name", "name_f", "name_l", "subject") and value is not None:
+        return name_key(value)
     return value
 
 
