@@ -31,6 +31,7 @@ from deploy.provisioning import provision
 from deploy.provisioning_command import role_connections
 from shared.database.migrate import MigrationFailed, migrate
 from shared.messaging import stream_keeper
+from shared.messaging.bus import end
 from shared.messaging.topology import PROCESSES, SERVICES
 
 
@@ -104,7 +105,7 @@ class Installation:
 
     async def _end(self) -> None:
         """Stop everything that was started."""
-        self._streams.cancel()
+        await end([self._streams])
         await self._supervisor.stop()
         await self._launcher.close()
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import nats
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
@@ -18,6 +17,7 @@ from deploy.local.environment import Addresses
 from deploy.local.folder import DataFolder
 from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.errors import DomainError
+from shared.messaging.connection import connected
 from shared.messaging.topology import SERVICES
 
 DEFAULT_FOLDER = Path(".serx")
@@ -72,18 +72,16 @@ class Site:
         """JetStream, as a user who may publish everything. Raises Failure when the broker does not keep it."""
         if self._broker is None:
             raise Failure(f"Where the broker is, is not known: set {_BROKER}, with a user who may publish everything.")
-        try:
-            connection = await nats.connect(
-                self._broker, name="serx operator", connect_timeout=_CONNECT_SECONDS, allow_reconnect=False
-            )
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise Failure(f"The broker cannot be reached ({error}). {self._hint}") from error
-        try:
-            yield connection.jetstream(timeout=_CONNECT_SECONDS)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-            raise Failure(f"The broker did not take the message ({error!r}); nothing was changed.") from error
-        finally:
-            await connection.close()
+        async with AsyncExitStack() as stack:
+            connecting = connected(self._broker, name="serx operator", connect_timeout=_CONNECT_SECONDS)
+            try:
+                connection = await stack.enter_async_context(connecting)
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                raise Failure(f"The broker cannot be reached ({error}). {self._hint}") from error
+            try:
+                yield connection.jetstream(timeout=_CONNECT_SECONDS)
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+                raise Failure(f"The broker did not take the message ({error!r}); nothing was changed.") from error
 
 
 def variable(service: str) -> str:

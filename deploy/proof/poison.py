@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import asyncpg
 import msgspec
-import nats
 import nats.errors
 import nats.js.errors
 
@@ -18,6 +17,7 @@ from shared import clock
 from shared.contracts.identity import ClientState
 from shared.database.errors import LINK_ERRORS
 from shared.ids import OrgId, new_id
+from shared.messaging.connection import connected
 from shared.messaging.envelope import Envelope, spell_time
 
 LOOK_SECONDS = 0.2
@@ -100,11 +100,8 @@ async def _publish(broker: str, poison: Poison) -> None:
         key=poison.key,
     )
     with suppress(OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):  # away; it is sent again
-        connection = await nats.connect(broker, connect_timeout=2, allow_reconnect=False, error_cb=_is_raised_too)
-        try:
+        async with connected(broker, connect_timeout=2, error_cb=_is_raised_too) as connection:
             await connection.jetstream().publish(poison.subject, poison.body, timeout=2, headers=envelope.headers())
-        finally:
-            await connection.close()
 
 
 async def _is_raised_too(_: Exception) -> None:

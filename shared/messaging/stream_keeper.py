@@ -13,10 +13,8 @@ from typing import Final
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 
-from shared.messaging import topology
-from shared.messaging.bus import login_in
+from shared.messaging import connection, topology
 from shared.messaging.stream_api import NOT_FOUND, ApiRefused, StreamApi
 from shared.messaging.stream_layout import consumer_differences, consumers, stream_differences
 
@@ -132,27 +130,20 @@ class StreamKeeper:
 @asynccontextmanager
 async def connected(url: str, *, replicas: int) -> AsyncIterator[StreamKeeper]:
     """A keeper over a connection of its own, as the user that `url` names. Raises one of AWAY."""
-    servers, seed = login_in(url)
-    client = Client()
-    await client.connect(
-        list(servers),
-        nkeys_seed_str=seed,
+    async with connection.connected(
+        url,
         name=topology.STREAM_KEEPER,
         inbox_prefix=topology.inbox_prefix(topology.STREAM_KEEPER),
-        allow_reconnect=False,
         connect_timeout=CONNECT_SECONDS,
         ping_interval=1,
         max_outstanding_pings=2,
         error_cb=_unheard,
-    )
+    ) as client:
 
-    async def ask(subject: str, body: bytes) -> bytes:
-        return (await client.request(subject, body, timeout=ANSWER_SECONDS)).data
+        async def ask(subject: str, body: bytes) -> bytes:
+            return (await client.request(subject, body, timeout=ANSWER_SECONDS)).data
 
-    try:
         yield StreamKeeper(StreamApi(ask), replicas=replicas)
-    finally:
-        await client.close()
 
 
 async def keep(url: str, report: Report, *, replicas: int = 1) -> None:

@@ -12,8 +12,9 @@ import nats
 import nats.errors
 import pytest
 
+from deploy.local.ports import HOST
 from shared.messaging import stream_keeper, topology
-from shared.messaging.bus import Bus, end
+from shared.messaging.bus import end
 from shared.messaging.stream_api import ApiRefused, StreamApi
 from shared.messaging.stream_layout import consumer_config, consumer_differences, stream_config, stream_differences
 from shared.messaging.streams import StreamWatch
@@ -27,15 +28,12 @@ pytestmark = pytest.mark.skipif(bool(NATS_URL), reason="needs a broker with a us
 @asynccontextmanager
 async def operator(broker: Broker) -> AsyncIterator[StreamApi]:
     """The API as a user who may do everything."""
-    connection = await nats.connect(broker.operator)
+    async with await nats.connect(broker.operator) as connection:
 
-    async def ask(subject: str, body: bytes) -> bytes:
-        return (await connection.request(subject, body, timeout=5)).data
+        async def ask(subject: str, body: bytes) -> bytes:
+            return (await connection.request(subject, body, timeout=5)).data
 
-    try:
         yield StreamApi(ask)
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager
@@ -52,11 +50,8 @@ async def look(broker: Broker, user: str = STREAM_KEEPER, *, replicas: int = 1) 
 
 async def call(broker: Broker, subject: str, body: Any) -> dict[str, Any]:
     """What the operator is answered."""
-    connection = await nats.connect(broker.operator)
-    try:
+    async with await nats.connect(broker.operator) as connection:
         return msgspec.json.decode((await connection.request(subject, msgspec.json.encode(body), timeout=5)).data)
-    finally:
-        await connection.close()
 
 
 STREAM_CHANGES: dict[str, dict[str, Any]] = {
@@ -125,6 +120,25 @@ async def test_a_consumer_that_differs_in_a_field_is_put_right(tmp_path, field: 
             assert consumer_differences(found.config, "orders", EVENTS) == ()
 
 
+@pytest.mark.parametrize("greeting", [b"", b"INFO {}\r\n-ERR 'Authorization Violation'\r\n"], ids=["none", "refusal"])
+async def test_no_connection_stays_open_to_a_server_that_does_not_let_us_in(greeting: bytes):
+    ended = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(listen, HOST, 0) as there:
+        with pytest.raises(stream_keeper.AWAY) as refusal:
+            async with stream_keeper.connected(f"nats://{HOST}:{there.sockets[0].getsockname()[1]}", replicas=1):
+                pytest.fail("it is connected")
+        assert refusal.traceback  # what holds the client is still held
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
 async def test_what_is_missing_is_made_and_what_is_right_is_left_alone(tmp_path):
     async with server(tmp_path / "nats") as broker, operator(broker) as api:
         made = await look(broker)
@@ -182,17 +196,14 @@ async def all_there(api: StreamApi) -> bool:
 
 
 async def test_a_service_sees_what_differs_and_that_it_is_right_again(tmp_path):
-    async with server(tmp_path / "nats") as broker:
-        bus = Bus(process="orders", url=broker.url("orders"))
+    async with server(tmp_path / "nats") as broker, broker.bus("orders") as bus:
         seen: list[tuple[str, str]] = []
 
         async def created(name: str, at: str) -> None:
             seen.append((name, at))
 
         watch = StreamWatch("orders", bus, created)
-        await bus.open()
         watching = asyncio.create_task(watch.run())
-        await until(lambda: bus.is_connected)
         assert watch.all_there is False
         await look(broker)
         await until(lambda: watch.all_there)
@@ -208,7 +219,6 @@ async def test_a_service_sees_what_differs_and_that_it_is_right_again(tmp_path):
         await look(broker)
         await until(differs(watch, ()))
         await end([watching])
-        await bus.close()
 
 
 def differs(watch: StreamWatch, fields: tuple[str, ...]) -> Callable[[], bool]:

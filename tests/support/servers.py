@@ -28,7 +28,7 @@ from deploy.local.ports import HOST, reserved
 from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
 from shared.messaging import stream_keeper
-from shared.messaging.bus import login_in
+from shared.messaging.bus import Bus, end, login_in
 from shared.messaging.listeners import Listener
 from shared.messaging.topology import STREAM_KEEPER, USERS, answers_prefix
 from tests.support import containers
@@ -101,6 +101,17 @@ class Broker:
         servers, seed = login_in(self.url(process))
         return await nats.connect(list(servers), nkeys_seed_str=seed, inbox_prefix=answers_prefix(process), **options)
 
+    @asynccontextmanager
+    async def bus(self, process: str) -> AsyncIterator[Bus]:
+        """The connection of one of ours, connected, until the block is left."""
+        bus = Bus(process=process, url=self.url(process))
+        await bus.open()
+        try:
+            await until(lambda: bus.is_connected)
+            yield bus
+        finally:
+            await bus.close()
+
     async def start(self) -> None:
         if self._container is not None:
             await self._container.start()
@@ -162,7 +173,7 @@ async def _with_streams(broker: Broker) -> AsyncIterator[Broker]:
     try:
         yield broker
     finally:
-        keeping.cancel()
+        await end([keeping])
 
 
 @asynccontextmanager
