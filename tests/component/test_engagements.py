@@ -287,7 +287,8 @@ async def test_a_cancel_before_the_create_bars_it(orchestrator: Orchestrator, da
 async def test_a_cancel_of_a_refused_create_is_cancelled_too(
     service: Service, orchestrator: Orchestrator, database: Database, staff: Actor
 ):
-    command = open_engagement(staff.org_id, client=await closed_client(orchestrator, database, staff.org_id))
+    client = await closed_client(orchestrator, database, staff.org_id, is_deleted=True)
+    command = open_engagement(staff.org_id, client=replace(client, version=1, is_deleted=False))
     assert (await opens(orchestrator, command)).outcome == "refused"
     assert await cancels(orchestrator, command) == CANCELLED
 
