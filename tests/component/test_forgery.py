@@ -16,11 +16,11 @@ from shared.contracts.identity import ClientState
 from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import topology
-from shared.messaging.bus import BrokerAway, Bus
+from shared.messaging.bus import BrokerAway
 from shared.messaging.envelope import Envelope, spell_time
 from shared.web.actor import Actor
 from tests.support import actors
-from tests.support.commands import Orchestrator, open_engagement, orchestrating
+from tests.support.commands import Orchestrator, arrived, open_engagement, orchestrating
 from tests.support.databases import Databases, opened
 from tests.support.servers import NATS_URL, Broker, until
 from tests.support.services import Service, running
@@ -82,11 +82,8 @@ async def is_parked(database: Database, message: dict[str, str], words: str) -> 
 
 
 async def publish(broker: Broker, process: str, subject: str, body: msgspec.Struct, head: dict[str, str]) -> None:
-    connection = await broker.connection(process)
-    try:
+    async with await broker.connection(process) as connection:
         await connection.jetstream().publish(subject, msgspec.json.encode(body), headers=head)
-    finally:
-        await connection.close()
 
 
 async def kept_clients(database: Database, org: UUID) -> int:
@@ -167,79 +164,72 @@ async def test_a_parked_message_is_not_replaced_by_one_on_another_subject_under_
 async def test_a_service_replies_only_where_its_own_replies_belong(
     service: Service, orchestrator: Orchestrator, shared_broker: Broker, staff: Actor, place: str
 ):
-    listener = await nats.connect(shared_broker.operator)
-    heard: list[Any] = []
+    async with await nats.connect(shared_broker.operator) as listener:
+        heard: list[Any] = []
 
-    async def note(message: Any) -> None:
-        heard.append(message)
+        async def note(message: Any) -> None:
+            heard.append(message)
 
-    await listener.subscribe(place, cb=note)
-    await listener.flush()
-    command = open_engagement(staff.org_id)
-    await orchestrator.say(NAME, "open", command, key=f"{command.saga_id}.engagement", serx_reply_to=place)
-    await orchestrator.hears(staff.org_id, 3)
-    assert (await orchestrator.ask(NAME, "open", command, key=f"{command.saga_id}.engagement")).outcome == "done"
-    assert heard == []
-    await listener.close()
+        await listener.subscribe(place, cb=note)
+        await arrived(listener)
+        command = open_engagement(staff.org_id)
+        await orchestrator.say(NAME, "open", command, key=f"{command.saga_id}.engagement", serx_reply_to=place)
+        await orchestrator.hears(staff.org_id, 3)
+        assert (await orchestrator.ask(NAME, "open", command, key=f"{command.saga_id}.engagement")).outcome == "done"
+        assert heard == []
 
 
 async def test_a_direct_message_cannot_have_the_receiver_acknowledge_a_message_of_a_stream(
     service: Service, orchestrator: Orchestrator, shared_broker: Broker, staff: Actor
 ):
-    listener = await nats.connect(shared_broker.operator)
-    heard: list[Any] = []
+    async with (
+        await nats.connect(shared_broker.operator) as listener,
+        await shared_broker.connection("proposals") as connection,
+    ):
+        heard: list[Any] = []
 
-    async def note(message: Any) -> None:
-        heard.append(message)
+        async def note(message: Any) -> None:
+            heard.append(message)
 
-    ack = f"$JS.ACK.COMMANDS.{NAME}.1.999.999.1.0"
-    await listener.subscribe(ack, cb=note)
-    await listener.flush()
-    command = open_engagement(staff.org_id)
-    connection = await shared_broker.connection("proposals")
-    subject = topology.direct_subject(NAME, "open")
-    await connection.publish(subject, msgspec.json.encode(command), reply=ack, headers=headers("engagements.open.v1"))
-    await connection.flush()
-    other = open_engagement(staff.org_id)
-    reply = await orchestrator.ask(NAME, "open", other, key=f"{other.saga_id}.engagement", directly=True)
-    assert reply.outcome == "done"
-    assert heard == []
-    await connection.close()
-    await listener.close()
+        ack = f"$JS.ACK.COMMANDS.{NAME}.1.999.999.1.0"
+        await listener.subscribe(ack, cb=note)
+        await arrived(listener)
+        command = open_engagement(staff.org_id)
+        subject = topology.direct_subject(NAME, "open")
+        await connection.publish(
+            subject, msgspec.json.encode(command), reply=ack, headers=headers("engagements.open.v1")
+        )
+        await arrived(connection)
+        other = open_engagement(staff.org_id)
+        reply = await orchestrator.ask(NAME, "open", other, key=f"{other.saga_id}.engagement", directly=True)
+        assert reply.outcome == "done"
+        assert heard == []
 
 
 async def test_where_one_question_is_answered_does_not_tell_where_the_next_is(shared_broker: Broker):
     """Otherwise whoever is asked one thing could answer what another is asked."""
-    bus = Bus(process="orders", url=shared_broker.url("orders"))
-    await bus.open()
-    owner = await shared_broker.connection("identity")
     places: list[str] = []
 
     async def answer(message: Any) -> None:
         places.append(message.reply)
         await message.respond(b"answer")
 
-    await owner.subscribe("ask.identity.*", cb=answer)
-    await owner.flush()
-    await until(lambda: bus.is_connected)
-    for _ in range(20):
-        assert await bus.ask("ask.identity.client", b"") == b"answer"
+    async with shared_broker.bus("orders") as bus, await shared_broker.connection("identity") as owner:
+        await owner.subscribe("ask.identity.*", cb=answer)
+        await arrived(owner)
+        for _ in range(20):
+            assert await bus.ask("ask.identity.client", b"") == b"answer"
     below = {place.rpartition(".")[0] for place in places}
     tokens = {place.rpartition(".")[2] for place in places}
     assert below == {f"{topology.answers_prefix('orders')}.{below.copy().pop().rpartition('.')[2]}"}
     assert len(tokens) == len({token[:8] for token in tokens}) == len({token[-8:] for token in tokens}) == 20
     assert {len(token) for token in tokens} == {32}
-    await owner.close()
-    await bus.close()
 
 
 async def test_a_question_that_nobody_hears_is_not_waited_for(shared_broker: Broker):
-    bus = Bus(process="orders", url=shared_broker.url("orders"))
-    await bus.open()
-    await until(lambda: bus.is_connected)
-    with pytest.raises(BrokerAway, match="nobody hears"):
-        await bus.ask("ask.proposals.template", b"", timeout_seconds=600)
-    await bus.close()
+    async with shared_broker.bus("orders") as bus:
+        with pytest.raises(BrokerAway, match="nobody hears"):
+            await bus.ask("ask.proposals.template", b"", timeout_seconds=600)
 
 
 @pytest.mark.parametrize("process", topology.PROCESSES)
@@ -250,9 +240,8 @@ async def test_nobody_acknowledges_an_event_in_the_streams_place(shared_broker: 
     async def note(error: Exception) -> None:
         errors.append(str(error))
 
-    connection = await shared_broker.connection(process, error_cb=note)
-    for other in topology.PROCESSES:
-        await connection.publish(f"{topology.acks_prefix(other)}.known.0", b'{"stream":"EVENTS","seq":1}')
-    await until(lambda: len(errors) == len(topology.PROCESSES))
-    assert all("permissions violation for publish" in each.lower() for each in errors)
-    await connection.close()
+    async with await shared_broker.connection(process, error_cb=note) as connection:
+        for other in topology.PROCESSES:
+            await connection.publish(f"{topology.acks_prefix(other)}.known.0", b'{"stream":"EVENTS","seq":1}')
+        await until(lambda: len(errors) == len(topology.PROCESSES))
+        assert all("permissions violation for publish" in each.lower() for each in errors)

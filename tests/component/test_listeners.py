@@ -68,17 +68,14 @@ def told(invoices: Path) -> list[tuple[str, str]]:
 
 async def waiting(house: House, listener: Listener) -> int:
     """How many events the listener has not acknowledged."""
-    connection = await nats.connect(house.broker.operator)
-    info = await connection.jetstream().consumer_info(EVENTS, listener.user)
-    await connection.close()
+    async with await nats.connect(house.broker.operator) as connection:
+        info = await connection.jetstream().consumer_info(EVENTS, listener.user)
     return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
 
 async def last_event(house: House, pattern: str) -> Any:
-    connection = await nats.connect(house.broker.operator)
-    message = await connection.jetstream().get_last_msg(EVENTS, pattern)
-    await connection.close()
-    return message
+    async with await nats.connect(house.broker.operator) as connection:
+        return await connection.jetstream().get_last_msg(EVENTS, pattern)
 
 
 async def signed(house: House) -> dict[str, Any]:
@@ -94,10 +91,9 @@ async def test_the_example_writes_one_invoice_for_each_signature_however_often_i
     async with example(house, invoices):
         await until(lambda: invoices.exists() and told(invoices) == [(first["id"], first["total"])])
         event = await last_event(house, "evt.*.proposal.signed")
-        connection = await nats.connect(house.broker.operator)
-        again = {**event.headers, MESSAGE_ID: str(new_id())}  # as after a lost store: the same event, told again
-        await connection.jetstream().publish(event.subject, event.data, headers=again)
-        await connection.close()
+        async with await nats.connect(house.broker.operator) as connection:
+            again = {**event.headers, MESSAGE_ID: str(new_id())}  # as after a lost store: the same event, told again
+            await connection.jetstream().publish(event.subject, event.data, headers=again)
         await until(lambda: _all_heard(house))
     second = await signed(house)
     async with example(house, invoices):
@@ -111,14 +107,13 @@ async def _all_heard(house: House) -> bool:
 
 async def test_a_listener_hears_its_events_and_no_others(house: House):
     await signed(house)
-    connection = await house.broker.connection(MAIL.user)
-    events = await connection.jetstream().pull_subscribe_bind(MAIL.user, EVENTS)
-    kinds: set[str] = set()
-    while await waiting(house, MAIL):
-        for message in await events.fetch(20, timeout=5):
-            kinds.add(".".join(message.subject.split(".")[2:]))
-            await message.ack_sync()
-    await connection.close()
+    async with await house.broker.connection(MAIL.user) as connection:
+        events = await connection.jetstream().pull_subscribe_bind(MAIL.user, EVENTS)
+        kinds: set[str] = set()
+        while await waiting(house, MAIL):
+            for message in await events.fetch(20, timeout=5):
+                kinds.add(".".join(message.subject.split(".")[2:]))
+                await message.ack_sync()
     assert kinds == {"order.placed", "proposal.signed"}
 
 
@@ -139,15 +134,14 @@ async def test_a_listener_is_refused_every_subject_that_is_not_its_own(house: Ho
     async def note(error: Exception) -> None:
         refused.append(str(error))
 
-    connection = await house.broker.connection(listener.user, error_cb=note, pending_size=8 * 1024 * 1024)
-    for subject in sorted(foreign):
-        await connection.publish(
-            subject, b'{"config": {"durable_name": "mine", "deliver_subject": "cmd.orders.place"}}'
-        )
-    for pattern in sorted(heard):
-        await connection.subscribe(pattern)
-    await until(lambda: len(refused) >= len(foreign) + len(heard), within_seconds=20)
-    await connection.close()
+    async with await house.broker.connection(listener.user, error_cb=note, pending_size=8 * 1024 * 1024) as connection:
+        for subject in sorted(foreign):
+            await connection.publish(
+                subject, b'{"config": {"durable_name": "mine", "deliver_subject": "cmd.orders.place"}}'
+            )
+        for pattern in sorted(heard):
+            await connection.subscribe(pattern)
+        await until(lambda: len(refused) >= len(foreign) + len(heard), within_seconds=20)
     assert len([each for each in refused if "permissions violation" in each.lower()]) == len(foreign) + len(heard)
 
 
@@ -157,14 +151,13 @@ async def test_what_a_listener_has_delivered_to_somebody_else_does_nothing_there
     """
     signature = await signed(house)
     await until(lambda: waiting(house, BILLING))
-    connection = await house.broker.connection(BILLING.user)
-    await connection.publish(
-        f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{BILLING.user}",
-        b'{"batch": 50, "no_wait": true}',
-        reply="cmd.orders.place",
-    )
-    await until(lambda: parked(house))
-    await connection.close()
+    async with await house.broker.connection(BILLING.user) as connection:
+        await connection.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{BILLING.user}",
+            b'{"batch": 50, "no_wait": true}',
+            reply="cmd.orders.place",
+        )
+        await until(lambda: parked(house))
     assert [(row["type"], bytes(row["body"])) for row in await parked(house)] == [(None, b"")]
     orders = await rows(house, "orders", "select proposal_id from orders")
     assert [str(row["proposal_id"]) for row in orders].count(signature["id"]) == 1

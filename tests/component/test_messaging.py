@@ -21,7 +21,7 @@ from shared.contracts.reply import Reply
 from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import consumer, outbox, topology
-from shared.messaging.bus import Bus, end
+from shared.messaging.bus import end
 from shared.messaging.outbox import Event
 from shared.messaging.topology import COMMANDS, EVENTS
 from shared.web.actor import Actor
@@ -189,9 +189,7 @@ async def test_events_that_wait_until_the_sweep_has_taken_them_are_published_onc
     dsn: str, shared_broker: Broker, orchestrator: Orchestrator, staff: Actor
 ) -> None:
     """A replica whose events wait for their turn, as behind a broker that keeps less than is written."""
-    bus = Bus(process=NAME, url=shared_broker.url(NAME))
-    await bus.open()
-    async with opened(dsn) as database:
+    async with shared_broker.bus(NAME) as bus, opened(dsn) as database:
         behind = outbox.Outbox(NAME, database, bus)
         told = [told_of(staff.org_id) for _ in range(5)]
         async with database.transaction(staff.org_id) as tx:
@@ -199,24 +197,19 @@ async def test_events_that_wait_until_the_sweep_has_taken_them_are_published_onc
                 await outbox.put(tx, each)
         await until(lambda: is_marked(database, told[-1]))  # by the sweep of the service
         publishing = asyncio.create_task(behind.publish_said())
-        await until(lambda: bus.is_connected)
         async with database.transaction(staff.org_id) as tx:
             await outbox.put(tx, told_of(staff.org_id, name="Last"))
         heard = await orchestrator.hears(staff.org_id, 6)
         assert [body["name"] for _, _, body in heard] == ["Told"] * 5 + ["Last"]
         await end([publishing])
-    await bus.close()
 
 
 async def test_events_that_are_late_are_published_and_marked_in_the_same_transaction(
     databases: Databases, shared_broker: Broker, orchestrator: Orchestrator, staff: Actor
 ) -> None:
     """Where nobody sweeps."""
-    bus = Bus(process=NAME, url=shared_broker.url(NAME))
-    await bus.open()
-    async with databases.fresh(NAME) as dsn, opened(dsn) as database:
+    async with shared_broker.bus(NAME) as bus, databases.fresh(NAME) as dsn, opened(dsn) as database:
         behind = outbox.Outbox(NAME, database, bus)
-        await until(lambda: bus.is_connected)
         info = await bus.streams.stream_info(EVENTS)
         await behind.stream_created(EVENTS, msgspec.to_builtins(info.created))
         told = [told_of(staff.org_id) for _ in range(2 * outbox.AT_ONCE)]
@@ -233,7 +226,6 @@ async def test_events_that_are_late_are_published_and_marked_in_the_same_transac
         async with database.transaction_across_organisations() as tx:
             written = await tx.value("select count(distinct xmin::text) from outbox where published_at is not null")
         assert written == 2
-    await bus.close()
 
 
 async def test_an_event_keeps_the_trace_of_the_command_that_caused_it(orchestrator: Orchestrator, staff: Actor):

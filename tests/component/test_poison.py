@@ -140,18 +140,17 @@ async def test_an_event_gets_into_a_stream_that_takes_its_id_for_seen(
 ):
     """As a stream does after it could not write the message: its disk was full."""
     command = open_engagement(staff.org_id)
-    connection = await nats.connect(shared_broker.operator)
-    streams = connection.jetstream()
-    seen = {"Nats-Msg-Id": str(command.event_id)}
-    await streams.publish(f"evt.{staff.org_id}.nothing.said", b"", headers=seen)
-    assert (await orchestrator.ask(NAME, "open", command, key=f"{command.saga_id}.engagement")).outcome == "done"
+    async with await nats.connect(shared_broker.operator) as connection:
+        streams = connection.jetstream()
+        seen = {"Nats-Msg-Id": str(command.event_id)}
+        await streams.publish(f"evt.{staff.org_id}.nothing.said", b"", headers=seen)
+        assert (await orchestrator.ask(NAME, "open", command, key=f"{command.saga_id}.engagement")).outcome == "done"
 
-    async def is_there() -> bool:
-        try:
-            message = await streams.get_last_msg(EVENTS, f"evt.{staff.org_id}.engagement.opened")
-        except nats.js.errors.NotFoundError:
-            return False
-        return (message.headers or {})["ce-id"] == str(command.event_id)
+        async def is_there() -> bool:
+            try:
+                message = await streams.get_last_msg(EVENTS, f"evt.{staff.org_id}.engagement.opened")
+            except nats.js.errors.NotFoundError:
+                return False
+            return (message.headers or {})["ce-id"] == str(command.event_id)
 
-    await until(is_there)
-    await connection.close()
+        await until(is_there)

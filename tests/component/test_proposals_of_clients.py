@@ -23,6 +23,7 @@ from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import known, proposal_body, sent_proposal
+from tests.support.commands import arrived
 from tests.support.databases import PASSWORD, Databases, opened
 from tests.support.neighbours import Neighbours, ensures, is_silent, refuses
 from tests.support.servers import Broker
@@ -97,7 +98,7 @@ async def identity_says(broker: Broker, *named: ClientState):
         await message.respond(msgspec.json.encode(found[0] if len(found) == 1 else None))
 
     await connection.subscribe("ask.identity.client-of-address", cb=answer)
-    await connection.flush()
+    await arrived(connection)
     try:
         yield asked
     finally:

@@ -19,6 +19,7 @@ from shared.messaging import topology
 from shared.web.actor import Actor, Role
 from tests.support import actors
 from tests.support.builders import known, proposal_body, sent_proposal
+from tests.support.commands import arrived
 from tests.support.databases import Databases
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
@@ -267,16 +268,15 @@ async def test_others_hear_of_every_version_and_of_the_end(service: Service, sha
         assert (message.headers or {})["ce-type"] == "template.changed.v1"
         heard.append(msgspec.json.decode(message.data, type=TemplateState))
 
-    connection = await nats.connect(shared_broker.operator)
-    await connection.subscribe(topology.event_subject(staff.org_id, "template", "changed"), cb=hear)
-    await connection.flush()
-    template = await written(service, staff, price="10.00", currency="EUR")
-    path = f"{PATH}/{template['id']}"
-    await service.call(staff, "PUT", path, json={"name": "Renamed"})
-    await service.call(staff, "PUT", path, json={"name": "Renamed"})
-    await service.call(staff, "DELETE", path)
-    await until(lambda: asyncio.sleep(0, len(heard) >= 3))
-    await connection.close()
+    async with await nats.connect(shared_broker.operator) as connection:
+        await connection.subscribe(topology.event_subject(staff.org_id, "template", "changed"), cb=hear)
+        await arrived(connection)
+        template = await written(service, staff, price="10.00", currency="EUR")
+        path = f"{PATH}/{template['id']}"
+        await service.call(staff, "PUT", path, json={"name": "Renamed"})
+        await service.call(staff, "PUT", path, json={"name": "Renamed"})
+        await service.call(staff, "DELETE", path)
+        await until(lambda: asyncio.sleep(0, len(heard) >= 3))
     told = sorted(heard, key=lambda state: state.version)
     assert [(state.version, state.name, state.is_deleted) for state in told] == [
         (1, "SEO audit", False),
@@ -292,23 +292,24 @@ async def test_who_asks_what_a_service_is_is_told_also_of_a_deleted_one(
     service: Service, shared_broker: Broker, staff: Actor
 ):
     template = await written(service, staff, price="10.00")
-    connection = await nats.connect(shared_broker.operator, inbox_prefix=topology.answers_prefix("orders").encode())
+    async with await nats.connect(
+        shared_broker.operator, inbox_prefix=topology.answers_prefix("orders").encode()
+    ) as connection:
 
-    async def asked(org: Any, template_id: Any) -> TemplateState | None:
-        question = msgspec.json.encode(TemplateQuestion(org_id=org, id=template_id))
-        answer = await connection.request(topology.question_subject("proposals", "template"), question, timeout=5)
-        return msgspec.json.decode(answer.data, type=TemplateState | None)
+        async def asked(org: Any, template_id: Any) -> TemplateState | None:
+            question = msgspec.json.encode(TemplateQuestion(org_id=org, id=template_id))
+            answer = await connection.request(topology.question_subject("proposals", "template"), question, timeout=5)
+            return msgspec.json.decode(answer.data, type=TemplateState | None)
 
-    state = await asked(staff.org_id, template["id"])
-    assert state
-    assert (state.version, state.name, str(state.price), state.is_deleted) == (1, "SEO audit", "10.00", False)
-    assert await asked(new_id(), template["id"]) is None
-    assert await asked(staff.org_id, new_id()) is None
-    await service.call(staff, "DELETE", f"{PATH}/{template['id']}")
-    gone = await asked(staff.org_id, template["id"])
-    assert gone
-    assert (gone.version, gone.is_deleted) == (2, True)
-    await connection.close()
+        state = await asked(staff.org_id, template["id"])
+        assert state
+        assert (state.version, state.name, str(state.price), state.is_deleted) == (1, "SEO audit", "10.00", False)
+        assert await asked(new_id(), template["id"]) is None
+        assert await asked(staff.org_id, new_id()) is None
+        await service.call(staff, "DELETE", f"{PATH}/{template['id']}")
+        gone = await asked(staff.org_id, template["id"])
+        assert gone
+        assert (gone.version, gone.is_deleted) == (2, True)
 
 
 async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
@@ -316,32 +317,31 @@ async def test_who_asks_whether_a_proposal_is_there_is_told_until_it_is_deleted(
 ):
     made = await service.call(staff, "POST", "/api/proposals", json=proposal_body())
     proposal = made.json()["id"]
-    connection = await nats.connect(
+    async with await nats.connect(
         shared_broker.operator, inbox_prefix=topology.answers_prefix("engagements").encode()
-    )
+    ) as connection:
 
-    async def asked(org: Any, id: Any, **client: Any) -> ProposalState | None:
-        question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id, **client))
-        answer = await connection.request(topology.question_subject("proposals", "proposal"), question, timeout=5)
-        return msgspec.json.decode(answer.data, type=ProposalState | None)
+        async def asked(org: Any, id: Any, **client: Any) -> ProposalState | None:
+            question = msgspec.json.encode(ProposalQuestion(org_id=org, id=id, **client))
+            answer = await connection.request(topology.question_subject("proposals", "proposal"), question, timeout=5)
+            return msgspec.json.decode(answer.data, type=ProposalState | None)
 
-    there = ProposalState(org_id=staff.org_id, id=UUID(proposal))
-    assert await asked(staff.org_id, proposal) == there
-    other = ProposalState(org_id=staff.org_id, id=UUID(proposal), is_of_client=False)
-    assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="JANE@roe.example") == there
-    assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="joe@roe.example") == other
-    assert await asked(staff.org_id, proposal, client_id=new_id()) == other
-    assert await asked(new_id(), proposal) is None
-    assert await asked(staff.org_id, new_id()) is None
-    owner = await known(service, actors.client(staff.org_id))
-    sent = await sent_proposal(service, staff)
-    whose = await asked(staff.org_id, sent, client_id=owner.id, client_email="moved@roe.example")
-    by_address = await asked(staff.org_id, sent, client_id=new_id(), client_email="jane@roe.example")
-    assert whose == ProposalState(org_id=staff.org_id, id=UUID(sent))
-    assert by_address == ProposalState(org_id=staff.org_id, id=UUID(sent), is_of_client=False)
-    await service.call(staff, "DELETE", f"/api/proposals/{proposal}")
-    assert await asked(staff.org_id, proposal) is None
-    await connection.close()
+        there = ProposalState(org_id=staff.org_id, id=UUID(proposal))
+        assert await asked(staff.org_id, proposal) == there
+        other = ProposalState(org_id=staff.org_id, id=UUID(proposal), is_of_client=False)
+        assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="JANE@roe.example") == there
+        assert await asked(staff.org_id, proposal, client_id=new_id(), client_email="joe@roe.example") == other
+        assert await asked(staff.org_id, proposal, client_id=new_id()) == other
+        assert await asked(new_id(), proposal) is None
+        assert await asked(staff.org_id, new_id()) is None
+        owner = await known(service, actors.client(staff.org_id))
+        sent = await sent_proposal(service, staff)
+        whose = await asked(staff.org_id, sent, client_id=owner.id, client_email="moved@roe.example")
+        by_address = await asked(staff.org_id, sent, client_id=new_id(), client_email="jane@roe.example")
+        assert whose == ProposalState(org_id=staff.org_id, id=UUID(sent))
+        assert by_address == ProposalState(org_id=staff.org_id, id=UUID(sent), is_of_client=False)
+        await service.call(staff, "DELETE", f"/api/proposals/{proposal}")
+        assert await asked(staff.org_id, proposal) is None
 
 
 async def test_a_proposal_refers_to_services_that_are_there_and_every_bad_item_is_named(service: Service, staff: Actor):

@@ -21,6 +21,7 @@ from shared.messaging.envelope import Envelope
 from shared.web.actor import Actor
 from tests.support import actors
 from tests.support.builders import expired_proposal, known, proposal_body, sent_proposal
+from tests.support.commands import arrived
 from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.neighbours import Neighbours, ensures, is_silent, places, played, refuses
@@ -56,11 +57,10 @@ async def sign(service: Service, actor: Actor, proposal: str, **headers: str) ->
 async def knows(service: Service, broker: Broker, org, email: str = "jane@roe.example") -> ClientState:
     """Let the service know of a client, by the event that identity would publish."""
     client = ClientState(org_id=org, id=new_id(), version=1, name_f="Jane", name_l="Roe", email=email, billing=BILLING)
-    connection = await nats.connect(broker.operator)
-    envelope = Envelope(id=str(new_id()), type="client.changed.v1", source="identity", time="2026-02-08T12:00:00Z")
-    subject = topology.event_subject(org, "client", "changed")
-    await connection.jetstream().publish(subject, msgspec.json.encode(client), headers=envelope.headers())
-    await connection.close()
+    async with await nats.connect(broker.operator) as connection:
+        envelope = Envelope(id=str(new_id()), type="client.changed.v1", source="identity", time="2026-02-08T12:00:00Z")
+        subject = topology.event_subject(org, "client", "changed")
+        await connection.jetstream().publish(subject, msgspec.json.encode(client), headers=envelope.headers())
     database = service.app.state.database
 
     async def is_kept() -> bool:
@@ -178,13 +178,12 @@ async def test_a_reply_of_a_service_that_the_step_is_not_of_is_not_believed(
     forged = replace(places(command), outcome="refused", cause="Forged.")
     place = headers["serx-reply-to"]
     assert place.startswith("rep.orders.")
-    forger = await shared_broker.connection("engagements")
-    await forger.publish(place.replace("rep.orders.", "rep.engagements."), msgspec.json.encode(forged))
-    await forger.flush()
-    await neighbours.answer(headers, places(command))
-    answer = await until_signed(service, staff, proposal)
-    assert (answer["status"], "Forged" in str(answer)) == ("completed", False)
-    await forger.close()
+    async with await shared_broker.connection("engagements") as forger:
+        await forger.publish(place.replace("rep.orders.", "rep.engagements."), msgspec.json.encode(forged))
+        await arrived(forger)
+        await neighbours.answer(headers, places(command))
+        answer = await until_signed(service, staff, proposal)
+        assert (answer["status"], "Forged" in str(answer)) == ("completed", False)
 
 
 async def until_signed(service: Service, staff: Actor, proposal: str) -> dict[str, Any]:
@@ -519,16 +518,16 @@ async def test_one_event_tells_that_the_proposal_is_signed(
     service: Service, neighbours: Neighbours, shared_broker: Broker
 ):
     staff = actors.admin()
-    connection = await nats.connect(shared_broker.operator)
-    heard = await connection.subscribe(f"evt.{staff.org_id}.proposal.signed")
-    proposal = await sent_proposal(service, staff)
-    body = (await sign(service, staff, proposal)).json()
-    message = await heard.next_msg(timeout=10)
-    told = msgspec.json.decode(message.data)
-    assert told["id"] == proposal
-    assert told["engagement_id"] == body["engagement"]["id"]
-    assert told["project_ids"] == [project["id"] for project in body["projects"]]
-    await connection.close()
+    async with await nats.connect(shared_broker.operator) as connection:
+        heard = await connection.subscribe(f"evt.{staff.org_id}.proposal.signed")
+        await arrived(connection)
+        proposal = await sent_proposal(service, staff)
+        body = (await sign(service, staff, proposal)).json()
+        message = await heard.next_msg(timeout=10)
+        told = msgspec.json.decode(message.data)
+        assert told["id"] == proposal
+        assert told["engagement_id"] == body["engagement"]["id"]
+        assert told["project_ids"] == [project["id"] for project in body["projects"]]
 
 
 async def test_a_flow_goes_on_when_the_broker_comes_back_with_an_empty_store(databases: Databases, broker: Broker):

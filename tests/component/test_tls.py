@@ -62,8 +62,10 @@ async def test_a_process_reaches_its_broker_by_tls_and_only_one_whose_certificat
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
         bus = Bus(process="orders", url=f"tls://{seeds['orders']}@{HOST}:{port}")
         await bus.open()
-        await until(lambda: bus.is_connected)
-        await bus.close()
+        try:
+            await until(lambda: bus.is_connected)
+        finally:
+            await bus.close()
     finally:
         nats.kill()
         await nats.wait()

@@ -175,9 +175,8 @@ async def test_logs_name_the_request_and_the_trace_of_a_message(traced: Installa
         traceparent=f"00-{trace}-00f067aa0ba902b7-01",
         request_id=request_id,
     ).headers()
-    connection = await nats.connect(traced.ready["services"]["nats"]["url"])
-    await connection.jetstream().publish("cmd.orders.place", b"{}", headers=headers)
-    await connection.close()
+    async with await nats.connect(traced.ready["services"]["nats"]["url"]) as connection:
+        await connection.jetstream().publish("cmd.orders.place", b"{}", headers=headers)
     line = await until(lambda: said(traced, "orders", request_id))
     assert (line["event"], line["trace_id"]) == ("message parked", trace)
 

@@ -110,10 +110,9 @@ class House:
     async def say_again(self, message: Msg) -> None:
         """Another copy of a command, under a message id of its own."""
         headers = dict(message.headers or {})
-        connection = await nats.connect(self.broker.operator)
-        copy = headers | {MESSAGE_ID: f"{headers[MESSAGE_ID]}.copy"}
-        await connection.jetstream().publish(kept_subject(message.subject), message.data, headers=copy)
-        await connection.close()
+        async with await nats.connect(self.broker.operator) as connection:
+            copy = headers | {MESSAGE_ID: f"{headers[MESSAGE_ID]}.copy"}
+            await connection.jetstream().publish(kept_subject(message.subject), message.data, headers=copy)
 
     async def quiet(self) -> None:
         """Wait until no command or event waits for anybody, and none waits to be published."""

@@ -16,6 +16,7 @@ from shared.contracts.engagements import EngagementOpened
 from shared.contracts.identity import ClientEnsured, ClientState
 from shared.contracts.orders import OrderPlaced
 from shared.contracts.reply import CANCELLED, Reply
+from tests.support.commands import arrived
 from tests.support.servers import Broker
 
 Answer = Callable[[dict[str, Any]], Reply | None]
@@ -104,8 +105,7 @@ async def played(broker: Broker, *, are_there: bool = True):
     neighbours = Neighbours(connection)
     for subject in ("now.>", "cmd.>") if are_there else ("cmd.>",):
         await connection.subscribe(subject, cb=neighbours.hear)
-    await connection.flush()
-    await connection.flush()  # the first PING may pass a SUB that is still waiting to be written
+    await arrived(connection)
     try:
         yield neighbours
     finally:

@@ -24,6 +24,7 @@ from shared.database import Database
 from shared.ids import OrgId, new_id
 from shared.web.actor import IDENTITY_HEADER, Actor, Role, sign_gateway
 from tests.support.actors import KEY
+from tests.support.commands import arrived
 from tests.support.services import Service
 
 T = TypeVar("T")
@@ -152,7 +153,7 @@ class House(msgspec.Struct, frozen=True):
     async def hearing(self, agency: Agency, subject: str):
         """What is said in the agency on `evt.<org>.<subject>`, one after the other: `await heard(shape)`."""
         subscription = await self.nats.subscribe(f"evt.{agency.org_id}.{subject}")
-        await self.nats.flush()
+        await arrived(self.nats)
 
         async def heard(shape: type[T]) -> T:
             return msgspec.json.decode((await subscription.next_msg(timeout=5)).data, type=shape)
@@ -180,9 +181,9 @@ class House(msgspec.Struct, frozen=True):
         subscriptions = [
             await self.nats.subscribe(f"ask.{owner}.close-client", cb=partial(hear, owner)) for owner in counts
         ]
-        await self.nats.flush()
+        await arrived(self.nats)
         yield asked
         for subscription in subscriptions:
             await subscription.unsubscribe()
-        await self.nats.flush()
+        await arrived(self.nats)
         await asyncio.gather(*playing)

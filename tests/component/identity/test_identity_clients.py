@@ -16,6 +16,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.messaging.envelope import Envelope
 from tests.component.identity.people import Agency, Gateway, add_client, found
+from tests.support.commands import arrived
 from tests.support.servers import until
 
 
@@ -68,7 +69,7 @@ async def test_a_new_client_gets_the_given_id_and_is_told_to_all(
 ) -> None:
     agency = await found(database)
     heard = await nats.subscribe(f"evt.{agency.org_id}.client.changed")
-    await nats.flush()
+    await arrived(nats)
     command = wanted(agency)
     [reply] = await deliver(nats, command)
     expected = ClientState(

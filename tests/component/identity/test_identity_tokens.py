@@ -21,6 +21,7 @@ from shared.ids import new_id
 from shared.web.actor import Role
 from tests.component.identity.people import PASSWORD, Agency, Gateway, add_client, found, set_enabled
 from tests.support.actors import KEY
+from tests.support.commands import arrived
 from tests.support.servers import until
 
 FOREVER: dict[str, Any] = {"name": "Accounting", "role": "member"}
@@ -87,7 +88,7 @@ async def test_a_revoked_token_is_refused_and_every_gateway_is_told(
 ) -> None:
     agency = await found(database)
     heard = await nats.subscribe(f"evt.{agency.org_id}.credential.revoked")
-    await nats.flush()
+    await arrived(nats)
     made = await make(identity, agency)
     assert (await identity.call(agency.admin, "DELETE", f"/api/tokens/{made['id']}")).status_code == 204
     assert (await identity.verify(made["token"])).status_code == 401
@@ -103,7 +104,7 @@ async def test_a_revoked_token_is_refused_and_every_gateway_is_told(
 async def test_logging_out_tells_every_gateway(database: Database, identity: Gateway, nats: Client) -> None:
     agency = await found(database)
     heard = await nats.subscribe("evt.*.credential.revoked")
-    await nats.flush()
+    await arrived(nats)
     token = (await identity.login("ada@agency.example", PASSWORD)).json()["token"]
     session = (await identity.verify(token)).json()["credential_id"]
     await identity.call(agency.admin, "POST", "/api/auth/logout", bearer=token)

@@ -41,34 +41,32 @@ async def test_a_revocation_that_is_heard_holds_at_once(here: World, shared_brok
     event = CredentialRevoked(
         org_id=here.actor.org_id, actor_id=revoked["actor"]["id"], credential_id=revoked["credential_id"]
     )
-    identity = await shared_broker.connection("identity")
-    await identity.publish(
-        event_subject(here.actor.org_id, "credential", "revoked"), msgspec.json.encode(msgspec.to_builtins(event))
-    )
-    await identity.flush()
+    async with await shared_broker.connection("identity") as identity:
+        await identity.publish(
+            event_subject(here.actor.org_id, "credential", "revoked"), msgspec.json.encode(msgspec.to_builtins(event))
+        )
+        await identity.flush()
 
-    async def is_shut_out() -> bool:
-        return await _status(here, BEARER) == 401
+        async def is_shut_out() -> bool:
+            return await _status(here, BEARER) == 401
 
-    await until(is_shut_out, within_seconds=2)
-    verified = here.identity.verified
-    assert await _status(here) == 200
-    assert here.identity.verified == verified, "the neighbour's credential is still remembered"
-    await identity.close()
+        await until(is_shut_out, within_seconds=2)
+        verified = here.identity.verified
+        assert await _status(here) == 200
+        assert here.identity.verified == verified, "the neighbour's credential is still remembered"
 
 
 async def test_a_revocation_that_cannot_be_read_forgets_everything(here: World, shared_broker: Broker) -> None:
     assert await _status(here) == 200
-    identity = await shared_broker.connection("identity")
-    await identity.publish(event_subject(here.actor.org_id, "credential", "revoked"), b"{}")
-    await identity.flush()
+    async with await shared_broker.connection("identity") as identity:
+        await identity.publish(event_subject(here.actor.org_id, "credential", "revoked"), b"{}")
+        await identity.flush()
 
-    async def is_asked_again() -> bool:
-        await _status(here)
-        return here.identity.verified > 1
+        async def is_asked_again() -> bool:
+            await _status(here)
+            return here.identity.verified > 1
 
-    await until(is_asked_again, within_seconds=2)
-    await identity.close()
+        await until(is_asked_again, within_seconds=2)
 
 
 async def test_a_change_at_identity_holds_here_before_its_answer_is_out(here: World) -> None:
