@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -74,13 +74,22 @@ def login_in(url: str) -> tuple[tuple[str, ...], str | None]:
     return tuple(servers), seed
 
 
+class _Client(Client):
+    """Closes a connection that led to nothing before it makes the next, which nats-py's does not."""
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport:
+            self._transport.close()
+        await super()._connect_to_server(s)
+
+
 class Bus:
     """NATS as one process sees it. `open` returns at once and keeps trying; what is heard is heard from then on."""
 
     def __init__(self, *, process: str, url: str) -> None:
         self._process = process
         self._servers, self._seed = login_in(url)
-        self._client = Client()
+        self._client = _Client()
         self._acks = Acks(acks_prefix(process))
         self._answers = Answers(answers_prefix(process))
         self._hearers: list[tuple[str, str, Hearer]] = []
@@ -176,7 +185,7 @@ class Bus:
     async def _stay_connected(self) -> None:
         while True:
             self._lost.clear()
-            self._client = Client()
+            self._client = _Client()
             try:
                 await self._connect()
             except (nats.errors.Error, OSError, TimeoutError) as error:
