@@ -81,7 +81,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation as its reader may know it: counts, times and messages leave out what they may not see.
 
-    `version` counts its own changes; messages do not move it. `messages` are the newest of them, oldest first.
+    `version` counts its own changes; messages do not move it. `messages` are the newest of them, oldest first, and
+    `messages_bytes` long together.
     """
 
     id: UUID
@@ -97,6 +98,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     last_message_at: datetime | None
     messages: tuple[Message, ...] = ()
+    messages_bytes: int = 0
 
     def changed(
         self, *, subject: str | UnsetType | None = UNSET, status: ConversationStatus | UnsetType = UNSET, at: datetime

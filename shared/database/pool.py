@@ -6,8 +6,9 @@ Connections go from hand to hand as they are, so nothing may be set on one for l
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,8 @@ from shared.settings import ServiceSettings
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
+LARGE_READS_AT_ONCE = 2
+"""A read of some MiB is in memory two or three times until its rows are decoded."""
 _IS_THERE = """
 select true
 """
@@ -42,6 +45,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._name = name
         self._connections: Connections | None = None
+        self._large_reads = asyncio.Semaphore(LARGE_READS_AT_ONCE)
         self.group_commit = GroupCommit(self._committed)
         self.on_commit: Committed = _tell_nobody
 
@@ -65,12 +69,14 @@ class Database:
             await self._connections.close()
 
     @asynccontextmanager
-    async def transaction(self, org: UUID) -> AsyncIterator[Tx]:
+    async def transaction(self, org: UUID, *, is_large: bool = False) -> AsyncIterator[Tx]:
         """A transaction in which row-level security shows only the rows of `org`.
+
+        One that may read some MiB is `is_large`: it waits for its turn among those, before it takes a connection.
 
         Raises DatabaseAway, and CommitUnknown when the connection broke during COMMIT.
         """
-        async with self._begun(f"set local app.org = '{UUID(int=org.int)}'") as tx:
+        async with self._turn_of(is_large=is_large), self._begun(f"set local app.org = '{UUID(int=org.int)}'") as tx:
             yield tx
 
     @asynccontextmanager
@@ -80,27 +86,28 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def single(self) -> AsyncIterator[Single]:
-        """One statement that is a transaction by itself, in one round trip.
+    async def single(self, *, is_large: bool = False) -> AsyncIterator[Single]:
+        """One statement that is a transaction by itself, in one round trip; `is_large` as for `transaction`.
 
         It names its organisation to row-level security: it calls a stored function that does, or is one that
         `shared.database.listing` made. Raises DatabaseAway, and CommitUnknown when the connection broke while the
         statement was under way.
         """
-        connections, connection = await self._take()
-        tx = Single(connection)
-        try:
-            yield tx
-        except DatabaseAway as error:
-            connections.throw_away(connection)
-            raise CommitUnknown(str(error)) from error
-        except (DatabaseBusy, UniqueViolated, InvalidInput):  # the server has answered: nothing is under way
+        async with self._turn_of(is_large=is_large):
+            connections, connection = await self._take()
+            tx = Single(connection)
+            try:
+                yield tx
+            except DatabaseAway as error:
+                connections.throw_away(connection)
+                raise CommitUnknown(str(error)) from error
+            except (DatabaseBusy, UniqueViolated, InvalidInput):  # the server has answered: nothing is under way
+                connections.give_back(connection)
+                raise
+            except BaseException:
+                connections.throw_away(connection)
+                raise
             connections.give_back(connection)
-            raise
-        except BaseException:
-            connections.throw_away(connection)
-            raise
-        connections.give_back(connection)
         if tx.said:
             self.on_commit(tx.said)
 
@@ -136,6 +143,20 @@ class Database:
         await _commit(connections, connection)
         if tx.said:
             self.on_commit(tx.said)
+
+    def _turn_of(self, *, is_large: bool) -> AbstractAsyncContextManager[None]:
+        return self._large_read() if is_large else nullcontext()
+
+    @asynccontextmanager
+    async def _large_read(self) -> AsyncIterator[None]:
+        """Its turn. Raises DatabaseAway when none comes in time."""
+        with translated():
+            async with asyncio.timeout(self._wait_seconds):
+                await self._large_reads.acquire()
+        try:
+            yield
+        finally:
+            self._large_reads.release()
 
     async def _take(self) -> tuple[Connections, Connection]:
         if self._connections is None:

@@ -26,6 +26,7 @@ from shared.web.readers import shown_to
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
 MAX_PAGE = 10**9
+LONG = 20
 MAX_ID_LENGTH = 36
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
@@ -71,6 +72,11 @@ class PageQuery(msgspec.Struct, frozen=True):
     @property
     def offset(self) -> int:
         return (self.page - 1) * self.limit
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may take some MiB: its items have texts of 64 KiB."""
+        return self.limit > LONG
 
     @property
     def window(self) -> Window:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 HELD_BYTES: Final = 65_536
 """So much waits for nothing."""
+LARGE_BYTES: Final = 1024 * 1024
+"""So much is sent apart: to join it to its head would be a copy of it."""
 
 
 class Together(asyncio.Transport):
@@ -39,8 +41,13 @@ class Together(asyncio.Transport):
     def send(self) -> None:
         """Send what is held now; a connection that has broken off meanwhile takes nothing any more."""
         held, self._held, self._held_bytes = self._held, [], 0
-        if held and not self._transport.is_closing():
+        if not held or self._transport.is_closing():
+            return
+        large = held.pop() if len(held[-1]) >= LARGE_BYTES else b""
+        if held:
             self._transport.write(b"".join(held))
+        if large and not self._transport.is_closing():
+            self._transport.write(large)
 
     def close(self) -> None:
         self.send()

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from shared.web.bounds import Bounds
 from shared.web.connections import Connections
 from shared.web.protocol import CallerConnection
-from shared.web.together import HELD_BYTES
+from shared.web.together import HELD_BYTES, LARGE_BYTES
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: serx\r\n\r\n"
 LAST_REQUEST = b"GET / HTTP/1.1\r\nhost: serx\r\nconnection: close\r\n\r\n"
@@ -123,6 +123,15 @@ async def test_much_is_not_held_back_until_all_of_it_is_there(wire: Wire):
     sent = await parts(wire, 3)
     assert max(map(len, sent)) <= HELD_BYTES + 200
     assert b"".join(sent).endswith(piece * 3)
+
+
+async def test_a_large_body_is_sent_as_it_is_after_its_head(wire: Wire):
+    body = b"x" * LARGE_BYTES
+    connected(answering(body), wire).data_received(REQUEST)
+    head, sent = await parts(wire, 2)
+    assert head.endswith(b"\r\n\r\n")
+    assert sent == body
+    assert wire.sent.empty()
 
 
 async def test_what_is_held_when_the_connection_breaks_off_is_written_to_nobody(wire: Wire):

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from services.conversations.domain.telling import tell_conversation
 from services.conversations.model import Conversation, ConversationStatus
 from services.conversations.store import conversations, replicas
-from services.conversations.store.conversations import Filters
+from services.conversations.store.conversations import MOST_BYTES, Filters
 from shared.database import Tx
 from shared.database.windows import Page
 from shared.errors import NotFound
@@ -62,14 +62,21 @@ async def open_conversation(tx: Tx, actor: Actor, project: UUID, subject: str | 
     return conversation
 
 
-async def retrieve(tx: Tx, actor: Actor, place: Place, *, include_internal: bool = True) -> Conversation:
-    """The conversation with its newest messages, oldest first; to a client, internal ones are not there.
+async def retrieve(
+    tx: Tx, actor: Actor, place: Place, *, include_internal: bool = True, most_bytes: int = MOST_BYTES
+) -> Conversation:
+    """The conversation with its newest messages, `most_bytes` of them, oldest first; a client's without internal ones.
 
     Raises NotFound.
     """
     shows_internal = actor.is_staff and include_internal
     found = await conversations.get(
-        tx, actor.org_id, place.conversation, only_of=actor.client_id, shows_internal=shows_internal
+        tx,
+        actor.org_id,
+        place.conversation,
+        only_of=actor.client_id,
+        shows_internal=shows_internal,
+        most_bytes=most_bytes,
     )
     if found is None or found.project_id != place.project:
         raise NotFound("conversation")

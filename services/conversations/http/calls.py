@@ -12,6 +12,7 @@ from services.conversations.domain import conversations, messages
 from services.conversations.domain.conversations import Changes, Place
 from services.conversations.http.bodies import ConversationChangesBody, MessageBody
 from services.conversations.model import ConversationStatus
+from services.conversations.store.conversations import LIGHT_BYTES
 from services.conversations.views import ConversationView, MessageView
 from shared import clock
 from shared.database import Database, Tx
@@ -40,14 +41,19 @@ async def retrieve(
     request: AnyRequest, actor: Actor, database: Database, place: Place, *, include_internal: bool
 ) -> Response[ConversationView]:
     async with database.transaction(actor.org_id) as tx:
-        found = await conversations.retrieve(tx, actor, place, include_internal=include_internal)
+        found = await conversations.retrieve(
+            tx, actor, place, include_internal=include_internal, most_bytes=LIGHT_BYTES
+        )
+    if found.messages_bytes >= LIGHT_BYTES:
+        async with database.transaction(actor.org_id, is_large=True) as tx:
+            found = await conversations.retrieve(tx, actor, place, include_internal=include_internal)
     return single(request, views.view(found), found.version)
 
 
 async def change(
     request: AnyRequest, actor: Actor, database: Database, place: Place, data: ConversationChangesBody
 ) -> Response[ConversationView]:
-    async with database.transaction(actor.org_id) as tx:
+    async with database.transaction(actor.org_id, is_large=True) as tx:  # its messages are in the answer
         changed = await _change(tx, request, actor, place, data.changes())
     return single(request, views.view(changed), changed.version)
 
@@ -60,7 +66,7 @@ async def close(request: AnyRequest, actor: Actor, database: Database, place: Pl
 async def browse_messages(
     request: AnyRequest, actor: Actor, database: Database, place: Place, query: PageQuery, *, include_internal: bool
 ) -> Listing[MessageView]:
-    async with database.transaction(actor.org_id) as tx:
+    async with database.transaction(actor.org_id, is_large=query.is_long) as tx:
         found = await messages.browse(tx, actor, place, query, include_internal=include_internal)
     return listing(request, query, found, views.message)
 

@@ -52,7 +52,7 @@ class InboxController(Controller):
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", ConversationStatus, status)
         project, engagement = filter_id("project_id", project_id), filter_id("engagement_id", engagement_id)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await conversations.browse_inbox(
                 tx, actor, query, status=wanted, project_id=project, engagement_id=engagement
             )

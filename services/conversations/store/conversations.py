@@ -21,6 +21,8 @@ STAFF, CLIENT = "staff", "client"
 MOST_MESSAGES = 100
 MOST_BYTES = 8 * 1024 * 1024
 """How much a single conversation brings along; the rest is in the list of its messages."""
+LIGHT_BYTES = 512 * 1024
+"""So much is read at once, whatever else is; more takes its turn."""
 MOST_SUMMARIES = 1000
 """How many conversations an engagement brings along, the newest; the rest is in the inbox."""
 READERS = (STAFF, CLIENT)
@@ -42,11 +44,14 @@ insert into conversations (id, org_id, version, project_id, subject, status, cre
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 # One statement, so that the counts are those of the messages beside them. `$4`: whether internal ones are shown.
-# The newest MOST_MESSAGES, and of them the newest MOST_BYTES and the one that passes these.
+# The newest MOST_MESSAGES, and of them the newest `$5` bytes and the one that passes these.
 GET = {
     reader: f"""
-select {COLUMNS}, {SEEN[reader]}, coalesce((
-    select jsonb_agg(to_jsonb(shown) order by shown.created_at, shown.id) from (
+select {COLUMNS}, {SEEN[reader]}, brought.messages, brought.messages_bytes
+from {JOINED} cross join lateral (
+    select coalesce(jsonb_agg(to_jsonb(shown) order by shown.created_at, shown.id), '[]') as messages,
+      coalesce(max(shown.newer + shown.bytes), 0)::bigint as messages_bytes
+    from (
       select newest.*, sum(newest.bytes) over (order by newest.created_at desc, newest.id desc) - newest.bytes as newer
       from (
         select {messages.COLUMNS}, octet_length(m.content) + octet_length(m.attachments::text) as bytes
@@ -54,9 +59,9 @@ select {COLUMNS}, {SEEN[reader]}, coalesce((
         where m.org_id = c.org_id and m.conversation_id = c.id and m.deleted_at is null and ($4 or not m.is_internal)
         order by m.created_at desc, m.id desc limit {MOST_MESSAGES}
       ) newest
-    ) shown where shown.newer < {MOST_BYTES}
-  ), '[]') as messages
-from {JOINED} where {THERE} and {MINE[reader]} and c.id = $3
+    ) shown where shown.newer < $5
+) brought
+where {THERE} and {MINE[reader]} and c.id = $3
 """
     for reader in READERS
 }
@@ -185,10 +190,13 @@ async def insert(tx: Tx, conversation: Conversation) -> None:
 
 
 async def get(
-    tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | None, shows_internal: bool
+    tx: Tx, org: UUID, conversation: UUID, *, only_of: UUID | None, shows_internal: bool, most_bytes: int
 ) -> Conversation | None:
-    """The conversation with its newest messages, oldest first, if the caller may see it."""
-    return await tx.row(Conversation, GET[_reader(only_of)], org, only_of, conversation, shows_internal)
+    """The conversation with its newest messages, oldest first, if the caller may see it.
+
+    Of messages that are longer than `most_bytes` together, the older ones are left out: `messages_bytes` reaches it.
+    """
+    return await tx.row(Conversation, GET[_reader(only_of)], org, only_of, conversation, shows_internal, most_bytes)
 
 
 async def lock(tx: Tx, org: UUID, project: UUID, conversation: UUID, *, only_of: UUID | None) -> Conversation | None:
