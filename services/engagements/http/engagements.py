@@ -66,7 +66,7 @@ class EngagementController(Controller):
     ) -> Listing[EngagementSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, client = filter_number("status", EngagementStatus, status), filter_id("client_id", client_id)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await reading.browse_engagements(tx, actor, query, status=wanted, client_id=client)
         return listing(request, query, found, views.engagement_summary)
 

@@ -69,7 +69,7 @@ class ProjectController(Controller):
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, in_phase = filter_number("status", ProjectStatus, status), filter_number("phase", Phase, phase)
         engagement = filter_id("engagement_id", engagement_id)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await reading.browse_projects(
                 tx, actor, query, status=wanted, phase=in_phase, engagement_id=engagement
             )

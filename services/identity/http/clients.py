@@ -52,7 +52,7 @@ class ClientController(Controller):
         sort: SortOrder = "created_at:desc",
     ) -> Listing[ClientView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await clients.browse(tx, actor, query)
         return listing(request, query, found, views.client)
 

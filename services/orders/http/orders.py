@@ -81,7 +81,7 @@ class OrderController(Controller):
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted = filter_number("status", OrderStatus, status)
         client, engagement = filter_id("user_id", user_id), filter_id("engagement_id", engagement_id)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await reading.browse(
                 tx, actor, query, status=wanted, client_id=client, engagement_id=engagement, number=number
             )

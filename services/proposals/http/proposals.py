@@ -70,7 +70,7 @@ class ProposalController(Controller):
     ) -> Listing[ProposalSummary]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         wanted, email, at = filter_number("status", ProposalStatus, status), filter_text(client_email), clock.now()
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await proposals.browse(tx, actor, query, at, status=wanted, client_email=email)
         return listing(request, query, found, lambda proposal: views.summary(proposal, at))
 

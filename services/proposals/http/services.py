@@ -64,7 +64,7 @@ class ServiceController(Controller):
     ) -> Listing[ServiceView]:
         query = page_query(SORT_FIELDS, page=page, limit=limit, sort=sort, after=after)
         charged = filter_number("recurring", Recurring, recurring)
-        async with database.single() as tx:
+        async with database.single(is_large=query.is_long) as tx:
             found = await templates.browse(tx, actor, query, is_public=public, recurring=charged)
         return listing(request, query, found, views.service)
 
