@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import httpx
 import msgspec
 
 EXAMPLES = os.environ.get("SERX_TEST_FUZZ_EXAMPLES", "3")
@@ -25,6 +26,11 @@ RULES_BEYOND = {
     "POST /api/proposals/{proposal_id}/sign": "the data URL holds an image",
 }
 """What the document has only words for: there a good request may be told 400 too."""
+LONG = 1_000
+"""A text's bound above this is left out: a text of a pattern that is longer is minutes' work to make up.
+
+These bounds are tried by tests/process/test_long_texts.py, and tests/architecture/test_bounds.py asks for them.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
 
     What Schemathesis says goes into `folder`, as `output`: a run of an hour can be followed there.
     """
+    (folder / "openapi.json").write_bytes(await _document(gateway_url))
     config = folder / "schemathesis.toml"
     config.write_text(_config(caller))
     (folder / "kept-ids").write_text(" ".join(caller.kept))
@@ -61,13 +68,33 @@ async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
 async def _run(gateway_url: str, config: Path, folder: Path, said: BinaryIO) -> int:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
-        *("run", f"{gateway_url}/api/openapi.json", "--max-examples", EXAMPLES, "--checks", "all"),
+        *("run", "openapi.json", "--url", gateway_url, "--max-examples", EXAMPLES, "--checks", "all"),
         *("--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--seed", "1"),
         cwd=folder,
         stdout=said,
         stderr=asyncio.subprocess.STDOUT,
     )
     return await process.wait()
+
+
+async def _document(gateway_url: str) -> bytes:
+    """The document that is served, less its long bounds."""
+    async with httpx.AsyncClient() as http:
+        answer = (await http.get(f"{gateway_url}/api/openapi.json")).raise_for_status()
+    return msgspec.json.encode(_without_long_bounds(answer.json()))
+
+
+def _without_long_bounds(node: Any) -> Any:
+    match node:
+        case dict():
+            copy = {key: _without_long_bounds(value) for key, value in node.items()}
+            if isinstance(bound := copy.get("maxLength"), int) and bound > LONG:
+                del copy["maxLength"]
+            return copy
+        case list():
+            return [_without_long_bounds(value) for value in node]
+        case _:
+            return node
 
 
 def _config(caller: Caller) -> str:
