@@ -45,6 +45,7 @@ async def retrieve(
             tx, actor, place, include_internal=include_internal, most_bytes=LIGHT_BYTES
         )
     if found.messages_bytes >= LIGHT_BYTES:
+        del found  # it would be in memory until the other's turn comes
         async with database.transaction(actor.org_id, is_large=True) as tx:
             found = await conversations.retrieve(tx, actor, place, include_internal=include_internal)
     return single(request, views.view(found), found.version)
