@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.support.servers import Broker
 def pytest_configure() -> None:
     """Logs as processes write them: a library's own default draws every traceback with its locals, slowly."""
     telemetry.set_up_logging("tests", format="json", level="info")
+    # As `make test` has it: a process starts faster from compiled modules, and the tests start hundreds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The same examples on every machine, however slow it is just now.
     unhurried = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("serx", unhurried)
