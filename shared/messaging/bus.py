@@ -78,7 +78,7 @@ class _Client(Client):
     """Closes a connection that led to nothing before it makes the next, which nats-py's does not."""
 
     async def _connect_to_server(self, s: Srv) -> None:
-        if self._transport:
+        if self._transport is not None:
             self._transport.close()
         await super()._connect_to_server(s)
 
