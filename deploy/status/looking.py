@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 
 from deploy.status import faults
-from deploy.status.picture import OPEN_STATES, Broker, Consumer, Flows, Picture, Process, Store, Stream
+from deploy.status.picture import OPEN_STATES, Broker, Consumer, Flows, Listener, Picture, Process, Store, Stream
 from deploy.status.places import Places
 from deploy.status.samples import Samples
+from shared.messaging.listeners import USER_PREFIX
 from shared.messaging.stream_layout import consumer_differences, stream_differences
 from shared.messaging.topology import SERVICES, STREAMS, TRAFFIC
 
@@ -130,7 +131,9 @@ async def _broker(http: aiohttp.ClientSession, url: str | None) -> Broker | None
 
 def _stream(detail: dict[str, Any]) -> Stream:
     state, config = detail["state"], detail.get("config") or {}
-    ours = (each for each in detail.get("consumer_detail") or () if _is_ours(each["name"], detail["name"]))
+    found = detail.get("consumer_detail") or ()
+    ours = (each for each in found if _is_ours(each["name"], detail["name"]))
+    listeners = (_listener(each) for each in found if each["name"].startswith(USER_PREFIX))
     consumers = (
         Consumer(
             service=each["name"],
@@ -148,6 +151,19 @@ def _stream(detail: dict[str, Any]) -> Stream:
         replicas=config.get("num_replicas", 1),
         consumers=tuple(sorted(consumers, key=lambda consumer: consumer.service)),
         differs_in=stream_differences(config) if detail["name"] in STREAMS else (),
+        listeners=tuple(sorted(listeners, key=lambda listener: listener.name)),
+    )
+
+
+def _listener(detail: dict[str, Any]) -> Listener:
+    config = detail.get("config") or {}
+    subjects = config.get("filter_subjects") or [config.get("filter_subject") or "evt.*.>"]
+    return Listener(
+        name=detail["name"].removeprefix(USER_PREFIX),
+        hears=tuple(sorted(subject.split(".", 2)[2] for subject in subjects)),
+        waiting=detail["num_pending"],
+        under_way=detail["num_ack_pending"],
+        redelivered=detail["num_redelivered"],
     )
 
 

@@ -54,6 +54,17 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that are not as they are to be."""
 
 
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else's service that hears events, by a consumer of its own."""
+
+    name: str
+    hears: tuple[str, ...]
+    """Types without their version, as `proposal.signed`, or all of a resource's, as `order.*`."""
+    waiting: int
+    under_way: int
+    redelivered: int
+
+
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
     """One stream of the broker."""
 
@@ -64,6 +75,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     consumers: tuple[Consumer, ...]
     differs_in: tuple[str, ...] = ()
     """Fields that are not as they are to be."""
+    listeners: tuple[Listener, ...] = ()
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):

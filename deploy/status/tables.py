@@ -87,6 +87,9 @@ def _streams(broker: Broker) -> RenderableType:
         for each in stream.consumers:
             numbers = (each.waiting, each.under_way, each.redelivered)
             table.add_row("", each.service, "", "", "", *(str(number) for number in numbers))
+        for each in stream.listeners:
+            numbers = (each.waiting, each.under_way, each.redelivered)
+            table.add_row("", f"{each.name} (listener)", "", "", "", *(str(number) for number in numbers))
     table.title = f"NATS {broker.version}, {broker.connections} connections"
     table.title_justify, table.title_style = "left", "bold"
     return table

@@ -19,6 +19,7 @@ from shared.messaging.topology import EVENTS, Permissions, inbox_prefix
 
 ACK_WAIT_SECONDS: Final = 30
 MAX_ACK_PENDING: Final = 1000
+USER_PREFIX: Final = "listener-"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -33,7 +34,7 @@ class Listener(msgspec.Struct, frozen=True):
     @property
     def user(self) -> str:
         """What its folder of secrets, its durable consumer and its inbox are called."""
-        return f"listener-{self.name}"
+        return f"{USER_PREFIX}{self.name}"
 
     @property
     def subjects(self) -> list[str]:

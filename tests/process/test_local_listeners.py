@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -26,10 +27,10 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield running
 
 
-async def serx(*arguments: str, folder: Path) -> tuple[int, str]:
+async def serx(*arguments: str, folder: Path, command: str = "listeners") -> tuple[int, str]:
     """The command's status, and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.cli", "listeners", *arguments, "--data-dir", str(folder)),
+        *(sys.executable, "-m", "deploy.cli", command, *arguments, "--data-dir", str(folder)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -59,8 +60,18 @@ async def test_the_example_runs_on_a_listener_of_the_local_installation(installa
     finally:
         example.kill()
         await example.wait()
+    assert await shown(installation.folder) == {"billing": ["order.*", "proposal.signed"]}
+    assert "billing (listener)" in (await serx(folder=installation.folder, command="status"))[1]
     assert await serx("remove", "billing", folder=installation.folder) == (0, "billing is no listener any more.")
     assert await serx("list", folder=installation.folder) == (0, "")
+    assert await shown(installation.folder) == {}
+
+
+async def shown(folder: Path) -> dict[str, list[str]]:
+    """Who listens to what, as `serx status` shows it."""
+    _, told = await serx("--json", folder=folder, command="status")
+    listeners = [each for stream in json.loads(told)["broker"]["streams"] for each in stream["listeners"]]
+    return {each["name"]: each["hears"] for each in listeners}
 
 
 @pytest.mark.parametrize(
