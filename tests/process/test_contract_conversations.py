@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.ids import new_id
-from tests.support.contract import Body, List, Stage, names, walk_body, walk_list, walk_roles
+from tests.support.contract import Body, List, Stage, names, walk_body, walk_list
+from tests.support.contract_roles import walk_roles
 
 CONVERSATION = (
     "id, project_id, org_id, subject, status, status_id, message_count, created_at, updated_at, last_message_at"

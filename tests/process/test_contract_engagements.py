@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.ids import new_id
-from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list, walk_roles
+from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list
+from tests.support.contract_roles import walk_roles
 
 ENGAGEMENT = "id, org_id, client_id, client, name, status, status_id, proposal_id, created_at, updated_at, closed_at"
 PROJECT = (

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.ids import new_id
-from tests.support.contract import Body, List, Stage, names, walk_body, walk_list, walk_roles
+from tests.support.contract import Body, List, Stage, names, walk_body, walk_list
+from tests.support.contract_roles import walk_roles
 
 ORDER = (
     "id, org_id, number, user_id, client, billed_to, engagement_id, status, status_id, price, currency, quantity,"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.ids import new_id
-from tests.support.contract import Body, List, Stage, names, walk_body, walk_list, walk_roles
+from tests.support.contract import Body, List, Stage, names, walk_body, walk_list
+from tests.support.contract_roles import walk_roles
 
 ME = "id, email, name_f, name_l, name, company, phone, org_id, org_name, role"
 TOKEN = "id, name, role, client_id, created_at, expires_at, last_used_at"

@@ -10,7 +10,8 @@ import pytest
 
 from shared.ids import new_id
 from tests.support.builders import proposal_body
-from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list, walk_roles
+from tests.support.contract import Body, List, Stage, names, sent, walk_body, walk_list
+from tests.support.contract_roles import walk_roles
 from tests.support.pictures import png
 
 SERVICE = (

@@ -19,8 +19,6 @@ from tests.support.installation import Installation
 from tests.support.names import name_key
 
 PROBLEM = {"type", "title", "status", "detail", "instance"}
-ROLES = ("admin", "member", "client", "stranger")
-"""Administrator and member of the agency, a client, and another client of the same agency."""
 
 
 def names(spelled: str) -> set[str]:
@@ -291,17 +289,3 @@ async def _pages(stage: Stage, path: str) -> None:
     assert len(seen) == total
     past = await stage.got("admin", f"GET {path}?page={total + 7}&limit=1")
     assert (past["data"], past["meta"]["from"], past["meta"]["to"]) == ([], 0, 0)
-
-
-async def walk_roles(stage: Stage, table: Mapping[str, str]) -> None:
-    """`call: "admin member client stranger"`: the status that each is told; `-` is not asked."""
-    found = {}
-    for told, statuses in table.items():
-        call, _, body = told.partition(" ← ")
-        for who, status in zip(ROLES, statuses.split(), strict=True):
-            if status == "-":
-                continue
-            answer = await stage.call(who, call, {} if body == "{}" else None)
-            if answer.status_code != int(status):
-                found[f"{who}: {call}"] = (answer.status_code, answer.text[:150])
-    assert found == {}
