@@ -8,12 +8,13 @@ from typing import Final
 
 import msgspec
 
+from gateway.answers import Answer
 from gateway.call import Call
 from gateway.credentials import SIGNED_FOR, Verified
 from gateway.refusals import ServiceAway, Unauthenticated
 from gateway.upstream import Upstream
 from shared import clock, telemetry
-from shared.web.actor import IDENTITY_HEADER, sign_gateway
+from shared.web.actor import IDENTITY_HEADER, UNTRUSTED, sign_gateway
 
 IDENTITY: Final = IDENTITY_HEADER.encode()
 VERIFY_PATH: Final = b"/internal/credentials/verify"
@@ -21,7 +22,15 @@ VERIFY_SECONDS: Final = 5.0
 _BEARER: Final = re.compile(rb"^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,4096}=*) *$")
 """RFC 6750, 2.1, of a bounded length."""
 
+NOT_TRUSTED: Final = "it does not accept the signed identity"
+_UNTRUSTED: Final = UNTRUSTED.encode()
+
 _verified = msgspec.json.Decoder(Verified)
+
+
+def is_distrust(answer: Answer) -> bool:
+    """Whether a service does not accept our own identity, a clock or a key being wrong: the caller's may be good."""
+    return answer.status == 401 and answer.header(b"www-authenticate") == _UNTRUSTED
 
 
 def credential_in(call: Call) -> str:
@@ -55,6 +64,8 @@ class Identity:
             "POST", VERIFY_PATH, headers, body, is_repeatable=True, patience_seconds=VERIFY_SECONDS
         )
         content = await answer.read()
+        if is_distrust(answer):
+            raise ServiceAway(self._upstream.service, NOT_TRUSTED)
         if answer.status == 401:
             return None
         try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.answers import Answer, Headers
-from gateway.authentication import IDENTITY, Identity
+from gateway.authentication import IDENTITY, NOT_TRUSTED, Identity, is_distrust
 from gateway.call import Call
 from gateway.credentials import Credentials
 from gateway.headers import (
@@ -76,9 +76,9 @@ class Forwarding:
             answer = await upstream.exchange(method, call.target, headers, call.body, patience_seconds=patience)
         else:
             answer = await upstream.exchange("GET", instead, headers, patience_seconds=patience)
-        if answer.status == 401 and service is not Service.IDENTITY:
+        if is_distrust(answer) or (answer.status == 401 and service is not Service.IDENTITY):
             abandon(answer)
-            raise ServiceAway(service, "it does not accept the signed identity")
+            raise ServiceAway(service, NOT_TRUSTED)
         answer.headers = forwarded_answer(answer.headers, status=answer.status)
         return answer
 

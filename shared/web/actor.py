@@ -19,8 +19,11 @@ from shared.ids import OrgId
 
 IDENTITY_HEADER: Final = "serx-identity"
 LIFETIME: Final = timedelta(seconds=30)
-CLOCK_SKEW: Final = timedelta(seconds=5)
-"""By how much the clock of a gateway may be ahead of a service's."""
+CLOCK_SKEW: Final = timedelta(seconds=20)
+"""By how much the clock of a gateway may be ahead of a service's; behind it, by as much, since it renews after 10 s."""
+_ROUNDING: Final = timedelta(seconds=1)
+UNTRUSTED: Final = "Serx-Identity"
+"""The challenge of a service that does not accept the gateway's word, which is none of the caller's credential."""
 _ALGORITHM: Final = "HS256"
 
 
@@ -58,6 +61,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 class UntrustedIdentity(Exception):
     """The internal identity is missing, forged, expired, or meant for another service."""
 
+    headers: Final = {"www-authenticate": UNTRUSTED}
+
 
 def _moments(at: datetime) -> dict[str, datetime]:
     """When an identity was signed and until when it is good."""
@@ -86,7 +91,7 @@ def _verified(token: str, audience: str, keys: Sequence[str], at: datetime) -> d
 
 def _check_life(claims: dict[str, Any], at: datetime) -> None:
     """Whoever has a key shall not sign for longer than the gateway does: a token that leaks is worth nothing soon."""
-    now, skew, longest = at.timestamp(), CLOCK_SKEW.total_seconds(), LIFETIME.total_seconds()
+    now, longest = at.timestamp(), LIFETIME.total_seconds()
     try:
         expires_at = float(claims["exp"])
         signed_at = float(claims.get("iat", expires_at - longest))  # a gateway of the last release leaves it out
@@ -94,9 +99,9 @@ def _check_life(claims: dict[str, Any], at: datetime) -> None:
         raise UntrustedIdentity("its times are no numbers") from error
     if not now < expires_at:
         raise UntrustedIdentity("expired")
-    if not signed_at <= now + skew:
+    if not signed_at <= now + CLOCK_SKEW.total_seconds():
         raise UntrustedIdentity("signed in the future")
-    if not expires_at - signed_at <= longest + skew:
+    if not expires_at - signed_at <= longest + _ROUNDING.total_seconds():
         raise UntrustedIdentity("good for too long")
 
 

@@ -27,7 +27,7 @@ from shared.database.windows import After
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery
-from shared.web.actor import Actor
+from shared.web.actor import UNTRUSTED, Actor
 from shared.web.paging import written
 from tests.support import actors
 from tests.support.commands import (
@@ -533,7 +533,7 @@ async def test_a_client_sees_their_own_and_nothing_else(service: Service, orches
 async def test_without_the_gateways_identity_nothing_is_answered(service: Service):
     for path in ("/api/engagements", f"/api/engagements/{new_id()}", "/api/projects", "/api/projects?rubbish=1"):
         answer = await service.call(None, "GET", path)
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, UNTRUSTED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -24,7 +24,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.consumer import Delivery
-from shared.web.actor import Actor
+from shared.web.actor import UNTRUSTED, Actor
 from tests.support import actors
 from tests.support.commands import Orchestrator, cancel_order, client_state, orchestrating, place_order
 from tests.support.databases import Databases, opened
@@ -370,7 +370,7 @@ async def test_a_client_sees_their_own_and_nothing_else(service: Service, orches
 async def test_without_the_gateways_identity_nothing_is_answered(service: Service):
     for path in ("/api/orders", f"/api/orders/{new_id()}", "/api/orders?rubbish=1"):
         answer = await service.call(None, "GET", path)
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, UNTRUSTED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from shared.ids import new_id
+from shared.web.actor import UNTRUSTED
 from tests.support import actors
 from tests.support.builders import expired_proposal, known, proposal_body, sent_proposal
 from tests.support.databases import Databases
@@ -96,7 +97,7 @@ async def test_a_template_that_does_not_exist_is_an_unknown_reference(service: S
 async def test_without_the_gateways_identity_nothing_is_answered(service: Service):
     answer = await service.call(None, "GET", "/api/proposals")
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"] == UNTRUSTED
 
 
 async def test_a_client_may_neither_write_nor_send_whatever_the_body(service: Service):

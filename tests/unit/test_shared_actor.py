@@ -11,6 +11,7 @@ import jwt
 import msgspec
 import pytest
 
+from gateway.credentials import SIGNED_FOR
 from shared import clock
 from shared.errors import Forbidden
 from shared.ids import new_id
@@ -90,6 +91,15 @@ def test_keys_are_rotated_by_accepting_both():
 def test_a_token_with_other_claims_is_not_taken(claims: dict[str, Any]):
     with pytest.raises(UntrustedIdentity):
         verified(forged(**claims))
+
+
+@pytest.mark.parametrize("ahead_seconds", [-19, -5, 0, 5, 19])
+def test_clocks_may_differ_by_less_than_twenty_seconds(ahead_seconds: float):
+    """An identity is used again for 10 s after it was signed."""
+    for age in (timedelta(0), SIGNED_FOR):
+        at = clock.now() + timedelta(seconds=ahead_seconds) - age
+        assert verified(signed(at=at)) == ADMIN
+        verify_gateway(sign_gateway(audience="orders", key=KEY, at=at), **GATEWAY, at=clock.now())
 
 
 SECOND = timedelta(seconds=1)

@@ -16,6 +16,7 @@ from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.streams import ConnectionLost
 from gateway.upstream import Upstream
+from shared.web.actor import UNTRUSTED
 from tests.component.test_gateway.neighbours import Heard, World, reply
 
 Talk = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
@@ -102,6 +103,14 @@ async def test_a_service_that_restarted_between_two_calls_is_not_noticed(here: W
 async def test_a_service_that_does_not_take_our_word_is_away(here: World) -> None:
     here.orders.answers["/api/orders"] = reply(401, {})
     assert_away(await here.caller.get("/api/orders"))
+
+
+async def test_an_identity_service_that_does_not_take_our_word_is_away_and_the_caller_no_stranger(here: World) -> None:
+    assert (await here.caller.get("/api/clients")).status_code == 200
+    for path, headers in (("/api/clients", {}), ("/internal/credentials/verify", {"authorization": "Bearer serx_new"})):
+        here.identity.answers[path] = reply(401, {}, {"www-authenticate": UNTRUSTED})
+        assert_away(await here.caller.get("/api/clients", headers=headers))
+        del here.identity.answers[path]
 
 
 async def test_an_answer_that_breaks_off_cannot_be_taken_for_whole(here: World) -> None:
