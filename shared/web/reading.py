@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 from unicodedata import normalize
 
-import msgspec
-
 from shared.errors import InvalidInput
 from shared.web.shapes import Number
 
@@ -21,6 +19,7 @@ DEEPEST: Final = 100
 """How many arrays and objects may lie in each other: the same whatever an interpreter could bear."""
 # A text, or one that does not end: so each byte is looked at once.
 _TEXTS_AND_BRACKETS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?+"?+|[\[\]{}]', re.DOTALL)
+_HALF_OF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
 _MOST_DIGITS_OF_AN_INTEGER: Final = 100
 """Longer ones stay as they are spelled: no field of ours is as large."""
 
@@ -60,13 +59,14 @@ class Reading:
         if _is_too_deep(body):
             raise InvalidInput({}, f"The body is nested too deeply: {DEEPEST} arrays and objects at most.")
         try:
-            if b"\\u" in body:
-                msgspec.json.decode(body)  # which refuses half a surrogate pair, and json does not
-            return decoder.decode(body.decode())
+            value = decoder.decode(body.decode())
         except UnicodeDecodeError as error:
             raise InvalidInput({}, f"The body is not valid JSON: byte {error.start} is not UTF-8.") from error
-        except (msgspec.DecodeError, ValueError) as error:
+        except ValueError as error:
             raise InvalidInput({}, f"The body is not valid JSON: {str(error).rstrip('.')}.") from error
+        if b"\\u" in body:
+            _refuse_halves(value)
+        return value
 
     def _object(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(members)
@@ -92,6 +92,14 @@ def _is_too_deep(body: bytes) -> bool:
             case _:
                 pass
     return False
+
+
+def _refuse_halves(value: Any) -> None:
+    """Raises InvalidInput for half a surrogate pair, which is no text (RFC 8259, 8.2)."""
+    found = (path for path, text in _texts(value, ()) if _HALF_OF_A_PAIR.search(text))
+    halves = {_HALF_OF_A_PAIR.sub("\ufffd", ".".join(path)) or "body" for path in found}
+    if halves:
+        raise InvalidInput({path: ["Text cannot hold half a surrogate pair."] for path in sorted(halves)})
 
 
 def _integer(text: str) -> int | Number:
@@ -133,17 +141,24 @@ def normalised(value: Any) -> Any:
             return value
 
 
-def null_characters(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def null_characters(value: Any) -> Iterator[tuple[Path, str]]:
     """Every text with U+0000, which PostgreSQL does not take."""
-    match value:
-        case str() if "\0" in value:
+    for path, text in _texts(value, ()):
+        if "\0" in text:
             yield path, "Text cannot hold the null character."
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text with its path, the names of an object too."""
+    match value:
+        case str():
+            yield path, value
         case dict():
             for name, item in value.items():
-                yield from null_characters(name, (*path, "(name)"))
-                yield from null_characters(item, (*path, name))
+                yield (*path, "(name)"), name
+                yield from _texts(item, (*path, name))
         case list():
             for index, item in enumerate(value):
-                yield from null_characters(item, (*path, str(index)))
+                yield from _texts(item, (*path, str(index)))
         case _:
             return

@@ -63,6 +63,21 @@ def test_an_object_of_more_than_64_kib_is_refused():
     assert refusal(b'{"form": ' + fits[:-2] + b'y"}}').errors == {"form": ["Expected at most 64 KiB of JSON."]}
 
 
+def test_an_escape_in_a_text_changes_no_number_beside_it():
+    sent = b'{"a":"\\u200b","b":1e400,"c":1e-400,"d":-0,"e":1.10,"f":12345678901234567.89}'
+    assert decode(b'{"form":' + sent + b"}", Free).form == sent.replace(b"\\u200b", "\u200b".encode())
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00\\ud800", "\\ud83dx"])
+def test_half_a_surrogate_pair_is_refused_by_the_name_of_its_field(half: str):
+    assert list(refusal(f'{{"form":{{"a":["{half}"]}}}}'.encode()).errors) == ["form.a.0"]
+    assert list(refusal(f'{{"form":{{"{half}":1}}}}'.encode()).errors) == ["form.(name)"]
+    nested = refusal(f'{{"form":{{"{half}":{{"b":"{half}"}}}}}}'.encode()).errors
+    assert len(nested) == 2
+    assert msgspec.json.encode(nested)
+    assert decode(b'{"form":{"a":"\\ud83d\\ude00"}}', Free).form == '{"a":"\U0001f600"}'.encode()
+
+
 def test_text_in_a_free_object_is_normalised():
     sent = '{"form": {"e\u0301": ["\\u0065\\u0301", 1.0]}}'.encode()
     assert decode(sent, Free).form == '{"\u00e9":["\u00e9",1.0]}'.encode()
