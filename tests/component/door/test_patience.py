@@ -13,6 +13,8 @@ from tests.component.door.test_heads import CHUNKED, assert_refused
 from tests.component.door.wire import GET, Caller, Server, served
 from tests.support.servers import until
 
+DRIP_SECONDS = 0.05
+"""The pace of a caller who sends a byte at a time."""
 QUICK = Bounds(still_seconds=0.5, transfer_seconds=3.0, idle_seconds=0.5)
 HALF_BODY = b"POST / HTTP/1.1\r\nHost: serx\r\nContent-Length: 100\r\n\r\nhalf"
 
@@ -83,7 +85,7 @@ async def dripping(caller: Caller, drop: bytes) -> None:
     """Send `drop` again and again until the connection is ended."""
     while not caller.writer.transport.is_closing() and not caller.reader.at_eof():
         caller.write(drop)
-        await asyncio.wait([asyncio.create_task(asyncio.sleep(0.05))])
+        await asyncio.sleep(DRIP_SECONDS)
 
 
 async def test_an_answer_may_take_its_time():
