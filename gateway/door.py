@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from time import monotonic
 from typing import Any, Final
 
@@ -38,7 +39,8 @@ from shared.web.last_words import SAFE
 _ONLY_BY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _NOT_STORED: Final = (b"cache-control", b"no-store")
 
-STRANGER_SECONDS: Final = 1.0
+STRANGER_SECONDS: Final = (1.0, 2.0)
+"""How long a place that guesses waits for its refusal: not all equally long, or its connections come back as one."""
 
 _log = log(__name__)
 _often = Sparing(_log)
@@ -114,7 +116,7 @@ class Door:
         except LaneFull as error:
             raise ServiceAway(Service.IDENTITY, "too many unknown credentials wait") from error
         except TooManyUnknown as error:
-            await asyncio.sleep(STRANGER_SECONDS)
+            await asyncio.sleep(random.uniform(*STRANGER_SECONDS))  # noqa: S311 # a pace, not a secret
             raise TooManyStrangers(error.seconds) from error
 
     async def _answered(self, call: Call) -> Answer:
