@@ -166,10 +166,15 @@ class Credentials:
     async def _shared(self, digest: bytes, credential: str, at: datetime, place: str) -> Caller | None:
         task = self._under_way.get(digest)
         if task is None:
+            if digest not in self._familiar:
+                self._check(place, at)  # here, since thousands of tasks that only fail are a burden of their own
             task = asyncio.create_task(self._ask(digest, credential, at, place))
             self._under_way[digest] = task
             task.add_done_callback(lambda done: self._landed(digest, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # its error, if it has one, refers to this frame
 
     async def _ask(self, digest: bytes, credential: str, at: datetime, place: str) -> Caller | None:
         generation = self._generation

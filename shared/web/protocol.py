@@ -40,6 +40,10 @@ class CallerConnection(BoundedConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._all.remove(self)
         super().connection_lost(exc)
+        self._together.lost()
+        self.pipeline.clear()
+        if self.is_free:
+            self.cycle = None  # pyright: ignore[reportAttributeAccessIssue]  # as it is before the first request
 
     def data_received(self, data: bytes) -> None:
         if self.is_deaf:
@@ -111,6 +115,7 @@ class CallerConnection(BoundedConnection):
         if not self.flow.write_paused:
             self._answer_since = None
         if self._together.is_closing():
+            self.cycle = None  # pyright: ignore[reportAttributeAccessIssue]  # it refers to this connection
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())

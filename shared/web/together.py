@@ -59,6 +59,11 @@ class Together(asyncio.Transport):
         self._is_closed = True
         self._transport.abort()
 
+    def lost(self) -> None:
+        """The connection is gone: nobody is called any more, so that what hangs on it is freed at once, not by GC."""
+        self._is_closed = True
+        self._closed = _nothing
+
     def is_closing(self) -> bool:
         return self._is_closed or self._transport.is_closing()
 
@@ -70,3 +75,7 @@ class Together(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._transport.resume_reading()
+
+
+def _nothing() -> None:
+    return
