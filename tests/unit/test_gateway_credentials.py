@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -314,3 +315,19 @@ def test_a_signed_identity_names_the_caller() -> None:
     at = datetime.now(UTC)
     signed = caller.identity_for("orders", KEY, at=at).decode()
     assert verify_identity(signed, audience="orders", keys=[KEY], at=at) == caller.actor
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_refusal_leaves_nothing_to_collect(scene: Scene, *, is_heard: bool) -> None:
+    scene.is_heard = is_heard
+    gc.collect()
+    gc.disable()
+    try:
+        await guess(scene, 103)
+        scene.identity.is_away = True
+        with pytest.raises(ServiceAway):
+            await scene.ask(place="192.0.2.2")
+        await asyncio.sleep(0)
+        assert [each for each in gc.get_objects() if isinstance(each, (TooManyUnknown, ServiceAway))] == []
+    finally:
+        gc.enable()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import httpx
 import pytest
 
+from gateway.door import STRANGER_SECONDS
 from shared.web.bodies import MAX_BODY_BYTES
 from tests.component.test_gateway.neighbours import World, world
 from tests.support.servers import Broker
@@ -136,6 +138,21 @@ async def test_strangers_from_one_address_are_429_and_the_known_go_on(apart: Wor
         assert (await apart.caller.get("/api/orders", headers={"authorization": nothing})).status_code == 401
     apart.door._credentials.forget_all()
     assert (await apart.caller.get("/api/orders")).status_code == 200
+
+
+async def test_those_who_guess_are_not_refused_all_at_one_moment(apart: World) -> None:
+    guess = {"authorization": "Bearer guess"}
+    for number in range(100):
+        await apart.caller.get("/api/orders", headers={"authorization": f"Bearer guess-{number}"})
+
+    async def refused_after() -> float:
+        began = monotonic()
+        assert (await apart.caller.get("/api/orders", headers=guess)).status_code == 429
+        return monotonic() - began
+
+    times = await asyncio.gather(*(refused_after() for _ in range(30)))
+    assert min(times) >= STRANGER_SECONDS[0]
+    assert max(times) - min(times) > 0.3
 
 
 async def test_many_strangers_at_once_cost_the_known_nothing(apart: World) -> None:
