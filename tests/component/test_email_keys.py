@@ -26,7 +26,7 @@ from tests.support.servers import Broker
 from tests.support.services import Service, running
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = ROOT / "shared/database/migrations/20261201000301_email_key.sql"
+KEY = ROOT / "shared/database/migrations/20261201001201_keys_planned_once.sql"
 KEYS = ROOT / "services/identity/store/migrations/20261201000302_email_keys.sql"
 
 SAME = [

@@ -10,7 +10,9 @@ import pytest
 from tests.support.databases import Databases
 from tests.support.names import IN_ORDER
 
-KEY = Path(__file__).resolve().parents[2] / "shared/database/migrations/20261201001101_name_key.sql"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "shared/database/migrations"
+KEY = MIGRATIONS / "20261201001101_name_key.sql"
+KEYS_PLANNED_ONCE = MIGRATIONS / "20261201001201_keys_planned_once.sql"
 LONGEST = [letter * 255 for letter in ("x", "한", "\ufdfa", "\U0001d4b3", "\U00010400", "\u0390", "\U00020000")]
 """As long as a name may be; some of these letters are eighteen without their form, or four bytes."""
 
@@ -27,7 +29,8 @@ async def connection(databases: Databases, request: pytest.FixtureRequest):
         f"create database serx_names_locale template template0 encoding 'UTF8' lc_ctype 'C' {request.param}"
     )
     other = await asyncpg.connect(f"{databases.admin_dsn.rpartition('/')[0]}/serx_names_locale")
-    await other.execute(KEY.read_text().partition("-- migrate:down")[0])
+    for migration in (KEY, KEYS_PLANNED_ONCE):
+        await other.execute(migration.read_text().partition("-- migrate:down")[0])
     yield other
     await other.close()
     await admin.execute("drop database serx_names_locale with (force)")
@@ -81,3 +84,15 @@ async def test_the_longest_names_fit_into_an_index(connection: asyncpg.Connectio
         for each in (name, apart):
             await connection.execute("insert into people values (uuidv7(), uuidv7(), $1)", each)
     assert await connection.fetchval("select max(octet_length(key)) from people") > 2000
+
+
+async def test_a_key_is_what_it_was_and_needs_no_search_path(connection: asyncpg.Connection):
+    """What is stored by the function of before is compared with what this one makes."""
+    await connection.execute("set search_path = ''")
+    names = [*IN_ORDER, *LONGEST, "", " ", "JANE@Roe.example", "\u0391\u0392\u03a3@x.example", "\u0130@x.example"]
+    keys = "select public.name_key_of(name), public.email_key_of(name) from unnest($1::text[]) name"
+    now = await connection.fetch(keys, names)
+    await connection.execute("set search_path = public")
+    await connection.execute(KEYS_PLANNED_ONCE.read_text().partition("-- migrate:down")[2])
+    assert now == await connection.fetch(keys, names)
+    assert len(now) == len(names) > 20
