@@ -1,12 +1,9 @@
-"""`python -m tests.door [SECONDS]`: every storm on the door of a `serx up` of its own, SECONDS each (default 15).
-
-Prints how a good caller fares, and the peak memory of each process.
-"""
+"""Every storm on the door of a `serx up` of its own: how a good caller fares, and the peak memory of each process."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,12 +12,12 @@ from tests.door.storm import long_conversation, peak_megabytes, storm
 from tests.support.installation import installed
 
 
-async def main(seconds: float) -> None:
+async def main(names: list[str], seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="serx-door-") as folder:
         async with installed(Path(folder)) as installation:
             conversation = await long_conversation(installation)
             print(f"{'storm':16} {'calls':>6} {'p50':>8} {'p99':>8} {'worst':>8}  refused")
-            for name in ATTACKS:
+            for name in names:
                 found = await storm(installation, name, conversation, seconds=seconds)
                 p50, p99, worst = (found.share(part) * 1000 for part in (0.5, 0.99, 1.0))
                 calls = len(found.times)
@@ -32,4 +29,10 @@ async def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 15.0))
+    parser = argparse.ArgumentParser(prog="python -m tests.door", description=__doc__)
+    parser.add_argument("storms", nargs="*", metavar="STORM", help=f"all of them, or some: {', '.join(ATTACKS)}")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for each (15)")
+    options = parser.parse_args()
+    if unknown := set(options.storms) - set(ATTACKS):
+        parser.error(f"no such storm: {', '.join(sorted(unknown))}")
+    asyncio.run(main(options.storms or list(ATTACKS), options.seconds))

@@ -83,6 +83,25 @@ async def random_tokens(target: Target) -> None:
     await _again(guess, target.count(1100))
 
 
+async def large_messages(target: Target) -> None:
+    """64 at once post messages of nearly 1 MiB, again and again, as somebody who is let in."""
+    body = b'{"content":"' + b"x" * 1_040_000 + b'"}'
+    head = (
+        f"POST {target.conversation}/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+
+    async def post() -> None:
+        reader, writer = await target.connected()
+        while True:
+            writer.write(head)
+            writer.write(body)
+            await writer.drain()
+            await _answer(reader)
+
+    await _again(post, target.count(64))
+
+
 async def unread_answers(target: Target) -> None:
     """200 connections ask for a long conversation, and read nothing of it."""
     ask = f"GET {target.conversation} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target.token}\r\n\r\n".encode()
@@ -91,7 +110,7 @@ async def unread_answers(target: Target) -> None:
 
 ATTACKS: dict[str, Callable[[Target], Awaitable[None]]] = {
     attack.__name__: attack
-    for attack in (big_heads, small_headers, silence, half_bodies, random_tokens, unread_answers)
+    for attack in (big_heads, small_headers, silence, half_bodies, random_tokens, large_messages, unread_answers)
 }
 
 
