@@ -43,7 +43,7 @@ def killed(root: Path) -> DataFolder:
         reservation.bind((HOST, 0))
         url = f"http://{HOST}:{reservation.getsockname()[1]}"
     nobody = Running(pid=2**22 + 1, url=url)  # above the highest pid of Linux
-    services: dict[str, Running] = {name: nobody for name in (*PROCESSES, "postgres", "nats")}
+    services: dict[str, Running] = dict.fromkeys((*PROCESSES, "postgres", "nats"), nobody)
     demo = DemoAccess(DEMO.org_id, DEMO.admin_token, "serx_client", DEMO.admin_email, DEMO.admin_password)
     write_private(folder.ready, Ready(gateway_url=url, pid=nobody.pid, services=services, demo=demo))
     return folder
