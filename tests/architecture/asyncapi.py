@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from shared.contracts.events import CATALOGUE, EventKind
+from tests.architecture.schemas import schema_components
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/asyncapi.json"
 _INFO = """\
@@ -42,7 +41,7 @@ _HEADERS = {
 def document() -> str:
     """The document, as indented JSON."""
     bodies = list({kind.body: None for kind in CATALOGUE.values()})
-    _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    schemas = schema_components(bodies, ref_template="#/components/schemas/{name}")
     told: dict[str, Any] = {
         "asyncapi": "3.0.0",
         "info": {"title": "Service-Engine-X events", "version": "1", "description": _INFO},

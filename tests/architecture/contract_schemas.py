@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tests.architecture.schemas import schema_components
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).with_name("contracts")
 
@@ -24,7 +26,7 @@ def schemas(module: str) -> str:
         for name, kind in vars(contract).items()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == contract.__name__
     }
-    _, found = msgspec.json.schema_components(list(shapes.values()), ref_template="#/{name}")
+    found = schema_components(shapes.values(), ref_template="#/{name}")
     # What a struct refers to in another module is held still there.
     own = {name: schema for name, schema in sorted(found.items()) if name in shapes}
     return msgspec.json.format(msgspec.json.encode(own), indent=2).decode() + "\n"
