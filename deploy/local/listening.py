@@ -11,6 +11,10 @@ _LISTENING = "0A"
 _ADDRESSES = {"0100007F", "00000000"}
 """127.0.0.1 and 0.0.0.0, as /proc spells them on the machines that we run on (little endian)."""
 
+_ENDED_STATES = {"Z", "X"}
+_EXITING = 0x4
+"""PF_EXITING of Linux's include/linux/sched.h, among the flags in /proc/<pid>/stat (proc_pid_stat(5), field 9)."""
+
 
 def listens(pid: int, port: int) -> bool:
     """Whether this process listens on the port of 127.0.0.1. True where that cannot be seen."""
@@ -20,7 +24,7 @@ def listens(pid: int, port: int) -> bool:
     try:
         return bool(sockets & _open_sockets(pid))
     except PermissionError:
-        return True
+        return not _has_ended(pid)
     except OSError:  # it has just ended
         return False
 
@@ -56,6 +60,18 @@ def _inode(line: str, port: str) -> str | None:
     address, _, local_port = fields[1].partition(":")
     is_wanted = fields[3] == _LISTENING and local_port == port and address in _ADDRESSES
     return fields[9] if is_wanted else None
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether the process has begun to end, or is gone. From then on its open files are root's to see, and no longer
+    those of the user whom it belonged to.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    fields = stat.rpartition(")")[2].split()
+    return fields[0] in _ENDED_STATES or bool(int(fields[6]) & _EXITING)
 
 
 def _open_sockets(pid: int) -> set[str]:
