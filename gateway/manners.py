@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from shared.web.heads import HEAD_BYTES
 from shared.web.patterns import IDEMPOTENCY_KEY
 
 Document = dict[str, Any]
@@ -26,13 +27,13 @@ PARAMETERS: Final[Document] = {
         "name": "If-Match",
         "in": "header",
         "description": "An `ETag` of the resource, or `*`; 412 when it has changed since.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "maxLength": HEAD_BYTES},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
         "description": "An `ETag` of the resource; 304 when the caller would see the same again.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "maxLength": HEAD_BYTES},
     },
 }
 HEADERS: Final[Document] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,11 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from shared.errors import Forbidden, StateForbids
+
+MOST_ATTACHMENTS: Final = 100
+"""Of one message."""
+MOST_MESSAGES: Final = 100
+"""How many messages a single conversation brings along, the newest; the rest is in the list of its messages."""
 
 
 class ConversationStatus(IntEnum):

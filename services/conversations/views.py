@@ -7,8 +7,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from services.conversations.model import Conversation, ConversationStatus, Message, Summary
+from services.conversations.model import (
+    MOST_ATTACHMENTS,
+    MOST_MESSAGES,
+    Conversation,
+    ConversationStatus,
+    Message,
+    Summary,
+)
 from shared.labels import labels
 
 
@@ -54,7 +62,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     sender: SenderView
     content: str
     is_internal: bool
-    attachments: list[AttachmentView]
+    attachments: Annotated[list[AttachmentView], Meta(max_length=MOST_ATTACHMENTS)]
     created_at: datetime
     updated_at: datetime
 
@@ -78,7 +86,7 @@ class ConversationInInbox(ConversationSummary, frozen=True, kw_only=True):
     """A conversation as the inbox shows it; `messages` has its newest message that is not internal, if any."""
 
     project: ProjectOfConversation
-    messages: list[MessageView]
+    messages: Annotated[list[MessageView], Meta(max_length=1)]
 
 
 class ConversationView(ConversationSummary, frozen=True, kw_only=True):
@@ -89,7 +97,7 @@ class ConversationView(ConversationSummary, frozen=True, kw_only=True):
     """
 
     project: ProjectOfConversation
-    messages: list[MessageView]
+    messages: Annotated[list[MessageView], Meta(max_length=MOST_MESSAGES)]
 
 
 def summary(conversation: Summary) -> SummaryView:

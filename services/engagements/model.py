@@ -15,6 +15,10 @@ from shared.errors import RefersToNothing, StateForbids
 from shared.names import full_name
 
 MAX_NAME_LENGTH: Final = 255
+MOST_PROJECTS: Final = 1000
+"""How many projects an engagement brings along, the first; the rest is in the list of projects."""
+MOST_CONVERSATIONS: Final = 1000
+"""How many conversations the gateway puts into an engagement; the rest is in the inbox."""
 
 
 class EngagementStatus(IntEnum):

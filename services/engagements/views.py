@@ -8,8 +8,17 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from services.engagements.model import Engagement, EngagementStatus, Phase, Project, ProjectStatus
+from services.engagements.model import (
+    MOST_CONVERSATIONS,
+    MOST_PROJECTS,
+    Engagement,
+    EngagementStatus,
+    Phase,
+    Project,
+    ProjectStatus,
+)
 from shared.labels import labels
 
 
@@ -55,10 +64,11 @@ class ConversationOfEngagement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngagementView(EngagementSummary, frozen=True, kw_only=True):
-    """An engagement with its projects; the gateway puts the conversations in."""
+    """An engagement with its first projects and its newest conversations; their lists have them all."""
 
-    projects: list[ProjectOfEngagement]
-    conversations: list[ConversationOfEngagement]
+    projects: Annotated[list[ProjectOfEngagement], Meta(max_length=MOST_PROJECTS)]
+    conversations: Annotated[list[ConversationOfEngagement], Meta(max_length=MOST_CONVERSATIONS)]
+    """The gateway puts these in."""
 
 
 class ProjectSummary(msgspec.Struct, frozen=True, kw_only=True):

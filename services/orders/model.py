@@ -21,6 +21,10 @@ from shared.contracts.orders import BilledTo
 from shared.errors import StateForbids
 
 NUMBER_LENGTH: Final = 8
+MOST_TASKS: Final = 200
+"""Of one order: they are listed all together."""
+MOST_OF_A_LIST: Final = 100
+"""How many tags or employees an order or a task has at most."""
 _NUMBER_ALPHABET: Final = string.ascii_uppercase + string.digits
 SIGNED_METADATA: Final = ("proposal_id", "engagement_id", "proposal_items")
 """The keys of `metadata` that a signature writes."""
@@ -114,6 +118,13 @@ class NumberTaken(StateForbids):
 
     def __init__(self, number: str) -> None:
         super().__init__(f"The number {number} is taken.", {"number": ["The number is taken."]})
+
+
+class TooManyTasks(StateForbids):
+    """The order has as many tasks as an order may have."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The order has {MOST_TASKS} tasks, which is the most: remove one to add another.")
 
 
 class OrderChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta
 
-from services.orders.model import Client, Employee, Order, OrderStatus, Task
+from services.orders.model import MOST_OF_A_LIST, Client, Employee, Order, OrderStatus, Task
 from shared.contracts.orders import BilledTo
 from shared.labels import labels
 from shared.money import spell_money
@@ -35,6 +35,9 @@ class EmployeeOfOrder(msgspec.Struct, frozen=True, kw_only=True):
     name_l: str
 
 
+Employees = Annotated[list[EmployeeOfOrder], Meta(max_length=MOST_OF_A_LIST)]
+
+
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order."""
 
@@ -56,7 +59,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: StaffOnly[FreeObject] = UNSET
     form_data: FreeObject
     tags: StaffOnly[list[str]] = UNSET
-    employees: list[EmployeeOfOrder]
+    employees: Employees
     created_at: datetime
     updated_at: datetime
     date_started: datetime | None
@@ -79,7 +82,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     deadline: Annotated[int, Meta(description="Hours.")] | None
     due_at: datetime | None
-    employees: list[EmployeeOfOrder]
+    employees: Employees
 
 
 def view(order: Order) -> OrderView:

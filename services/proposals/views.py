@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta
 from msgspec.structs import replace
 
 from services.proposals.model.prices import spell_price
-from services.proposals.model.proposals import Item, Proposal, ProposalStatus
+from services.proposals.model.proposals import MOST_ITEMS, Item, Proposal, ProposalStatus
 from services.proposals.model.templates import Template
 from shared.contracts.orders import STAFF_ONLY
 from shared.labels import labels
@@ -81,7 +81,7 @@ class ProposalSummary(msgspec.Struct, frozen=True, kw_only=True):
 class ProposalView(ProposalSummary, frozen=True, kw_only=True):
     """A proposal with its items."""
 
-    items: list[ItemView]
+    items: Annotated[list[ItemView], Meta(max_length=MOST_ITEMS)]
 
 
 class TryView(msgspec.Struct, frozen=True, kw_only=True):

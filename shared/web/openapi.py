@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIType, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Reference, Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
@@ -20,7 +21,9 @@ from shared.money import Money
 from shared.web import problems
 from shared.web.patterns import MONEY
 from shared.web.problems import Problem
-from shared.web.shapes import JsonObject
+from shared.web.shapes import MAX_BYTES, JsonObject, fields_of, rules
+from shared.web.shaping import MAX_DIGITS, MAX_EXPONENT, MAX_OBJECT_BYTES
+from shared.web.times import MAX_TIME_LENGTH
 
 _KINDS: Final = {
     kind.status: kind
@@ -36,6 +39,11 @@ _KINDS: Final = {
     )
 }
 _NOTHING_MORE: Final[Mapping[int, str]] = MappingProxyType({})
+FREE_OBJECT: Final = (
+    f"A JSON object of your own, which comes back as it was sent: at most {MAX_OBJECT_BYTES // 1024} KiB of JSON in "
+    f"UTF-8 without white space between its parts (`x-max-bytes`), numbers in it at most {MAX_DIGITS} characters long "
+    f"and with an exponent of at most {MAX_EXPONENT}."
+)
 
 
 def refusals(*statuses: int, because: Mapping[int, str] = _NOTHING_MORE) -> dict[int, ResponseSpec]:
@@ -74,6 +82,17 @@ class MoneySchema(OpenAPISchemaPlugin):
         )
 
 
+@dataclass
+class BoundedSchema(Schema):
+    """A schema with a bound that JSON Schema has no word for."""
+
+    max_bytes: int | None = field(default=None, metadata={"alias": "x-max-bytes"})
+    """How many bytes of UTF-8: of the text itself, or of the JSON of an object."""
+
+    def __hash__(self) -> int:
+        return Schema.__hash__(self)
+
+
 class JsonObjectSchema(OpenAPISchemaPlugin):
     """An object of the caller's own, in requests; one that is passed on as it is, in answers."""
 
@@ -82,7 +101,11 @@ class JsonObjectSchema(OpenAPISchemaPlugin):
         return isinstance(value, type) and issubclass(value, JsonObject | msgspec.Raw)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:  # noqa: ARG002
-        return Schema(type=OpenAPIType.OBJECT, additional_properties=True)
+        if not issubclass(field_definition.annotation, JsonObject):
+            return Schema(type=OpenAPIType.OBJECT, additional_properties=True)
+        return BoundedSchema(
+            type=OpenAPIType.OBJECT, additional_properties=True, max_bytes=MAX_OBJECT_BYTES, description=FREE_OBJECT
+        )
 
 
 class ClosedBodySchema(StructSchemaPlugin):
@@ -94,6 +117,10 @@ class ClosedBodySchema(StructSchemaPlugin):
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
         schema = super().to_openapi_schema(field_definition, schema_creator)
         schema.additional_properties = False
+        schema.properties = {
+            name: _with_bounds(told, fields_of(field_definition.annotation)[name].type)
+            for name, told in (schema.properties or {}).items()
+        }
         for name, rule in getattr(field_definition.annotation, "rules_between", {}).items():
             setattr(schema, name, rule)
         return schema
@@ -114,6 +141,23 @@ class NumberSchema(OpenAPISchemaPlugin):
         return cast(
             "Schema", reference
         )  # Litestar takes a reference too, though the plugin's signature does not say so
+
+
+def _with_bounds(told: Reference | Schema, shape: Any) -> Reference | Schema:
+    """What a body's field is, with the bounds that Litestar knows nothing of."""
+    if not isinstance(told, Schema):
+        return told
+    if isinstance(told.default, JsonObject):
+        told.default = msgspec.json.decode(told.default)
+    if any(_is_time(option) for option in (told, *(told.one_of or ()))):
+        told.max_length = MAX_TIME_LENGTH
+    if (most := rules(shape).get(MAX_BYTES)) is None:
+        return told
+    return BoundedSchema(**{each.name: getattr(told, each.name) for each in fields(Schema)}, max_bytes=most)
+
+
+def _is_time(told: Reference | Schema) -> bool:
+    return isinstance(told, Schema) and told.format == OpenAPIFormat.DATE_TIME
 
 
 def _is_closed(kind: object) -> bool:

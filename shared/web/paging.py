@@ -103,7 +103,7 @@ class Meta(msgspec.Struct, frozen=True):
 class Listing(msgspec.Struct, Generic[T], frozen=True):
     """The answer of every list."""
 
-    data: list[T]
+    data: Annotated[list[T], msgspec.Meta(max_length=MOST_ROWS)]
     links: Links
     meta: Meta
 

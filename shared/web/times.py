@@ -11,16 +11,20 @@ _SPELLING: Final = re.compile(
     r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _END_OF_SECOND: Final = 999_999
+MAX_TIME_LENGTH: Final = 64
+"""In characters. A nanosecond with its offset is 35."""
 
 
 def read_time(text: str) -> datetime | None:
     """The time that `text` spells, in UTC; None when it is no time of RFC 3339, or before the year 1, or after 9999.
 
+    One of more than MAX_TIME_LENGTH characters is none.
+
     What is finer than a microsecond is cut. A leap second (`23:59:60` in UTC, at the end of a month) is the last
     microsecond of the second before it: so it stays in its day.
     """
     spelled = _SPELLING.fullmatch(text)
-    if spelled is None:
+    if spelled is None or len(text) > MAX_TIME_LENGTH:
         return None
     day, hours_and_minutes, seconds, fraction, offset = spelled.groups()
     is_leap_second = seconds == "60"

@@ -19,6 +19,7 @@ from shared.errors import InvalidInput
 from shared.money import Money
 from shared.web.bodies import decode
 from shared.web.shapes import MAX_BYTES, TRIMMED, JsonObject
+from shared.web.times import MAX_TIME_LENGTH
 
 Name = Annotated[str, Meta(min_length=1, max_length=10)]
 
@@ -288,6 +289,7 @@ class Deadline(msgspec.Struct):
         ("9999-12-31T23:59:59.9999999Z", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
         ("2026-02-08T12:00:00.0000009Z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
         ("2026-02-08t12:00:00z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
+        ("2026-02-08T12:00:00.".ljust(MAX_TIME_LENGTH - 1, "0") + "Z", datetime(2026, 2, 8, 12, tzinfo=UTC)),
         ("2026-02-08 12:00:00.1z", datetime(2026, 2, 8, 12, 0, 0, 100_000, tzinfo=UTC)),
         ("2026-02-08T12:00:00-00:00", datetime(2026, 2, 8, 12, tzinfo=UTC)),
         ("2026-02-08T12:00:00+23:59", datetime(2026, 2, 7, 12, 1, tzinfo=UTC)),
@@ -314,6 +316,7 @@ def test_times_are_read_in_utc(spelled: str, read: datetime):
         *("2026-02-08T12:00Z", "2026-02-08", "2026-02-30T12:00:00Z", "2026-02-08T24:00:00Z", "2026-02-08T12:60:00Z"),
         *("2026-12-31T24:00:00+01:00", "2026-12-31T24:00:60Z", "2026-12-31T24:00:00.000001Z", "2026-12-31T29:00:00Z"),
         *("2026-02-08T12:00:61Z", "2026-02-08T12:00:60Z", "2026-02-08T23:59:60Z", "2016-12-31T23:59:60+01:00"),
+        "2026-02-08T12:00:00.".ljust(MAX_TIME_LENGTH, "0") + "Z",
         *("2026-02-08T12:00:00.Z", "2026-02-08T12:00:00,5Z", " 2026-02-08T12:00:00Z", "2026-02-08T12:00:00Z\n"),
         *("0000-01-01T00:00:00Z", "\u0662026-02-08T12:00:00Z", "20260208T120000Z", "2026-02-08_12:00:00Z"),
     ],

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.conversations.domain.conversations import Changes
 from services.conversations.domain.messages import NewMessage
-from services.conversations.model import Attachment, ConversationStatus
+from services.conversations.model import MOST_ATTACHMENTS, Attachment, ConversationStatus
 from shared.web.patterns import FILE_NAME, NOT_BLANK, URL
 from shared.web.texts import long_text
 
@@ -88,7 +88,7 @@ class MessageBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     content: Content | UnsetType = UNSET
     is_internal: Annotated[bool, Meta(description="For staff's eyes only; a client may not say so.")] = False
-    attachments: Annotated[list[AttachmentBody], Meta(max_length=100)] = []
+    attachments: Annotated[list[AttachmentBody], Meta(max_length=MOST_ATTACHMENTS)] = []
 
     @classmethod
     def faults_between(cls, sent: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.conversations.model import Conversation, ConversationStatus, Summary
+from services.conversations.model import MOST_MESSAGES, Conversation, ConversationStatus, Summary
 from services.conversations.store import messages
 from shared.database import Tx
 from shared.database.listing import Filter, Sort, by_itself, choice, pages
@@ -18,7 +18,6 @@ from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
 
 STAFF, CLIENT = "staff", "client"
-MOST_MESSAGES = 100
 MOST_BYTES = 8 * 1024 * 1024
 """How much a single conversation brings along; the rest is in the list of its messages."""
 LIGHT_BYTES = 512 * 1024

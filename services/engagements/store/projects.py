@@ -7,7 +7,15 @@ from uuid import UUID
 
 import msgspec
 
-from services.engagements.model import EngagementRef, EngagementStatus, Phase, Project, ProjectStatus, Template
+from services.engagements.model import (
+    MOST_PROJECTS,
+    EngagementRef,
+    EngagementStatus,
+    Phase,
+    Project,
+    ProjectStatus,
+    Template,
+)
 from shared.contracts.engagements import ProjectState
 from shared.database import Tx
 from shared.database.listing import Filter, Sort, by_itself, choice, pages
@@ -55,10 +63,9 @@ update projects set version = version + 1, deleted_at = $3, updated_at = $3
 where org_id = $1 and id = $2 and deleted_at is null
 returning org_id, id, version, engagement_id, client_id, name, true as is_deleted
 """
-MOST_PROJECTS = 1000
-"""How many projects an engagement brings along, the first; the rest is in the list of projects."""
+# Their descriptions, of up to 64 KiB each, are not shown there.
 OF_ENGAGEMENT = f"""
-select {COLUMNS} from {JOINED}
+select {COLUMNS.replace("p.description", "null as description")} from {JOINED}
 where p.org_id = $1 and p.engagement_id = $2 and p.deleted_at is null and p.cancelled_at is null
 order by p.created_at, p.id limit {MOST_PROJECTS}
 """

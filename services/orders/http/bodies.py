@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.orders.domain.tasks import NewTask, TaskFields
 from services.orders.domain.writing import OrderFields
-from services.orders.model import NUMBER_LENGTH, OrderStatus
+from services.orders.model import MOST_OF_A_LIST, NUMBER_LENGTH, OrderStatus
 from services.orders.store.replicas import Named
 from shared.currency import Currency
 from shared.money import Money
@@ -55,9 +55,14 @@ Number = Annotated[
 Tags = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=255)]],
     # Of what is in a list, Litestar tells the type only.
-    Meta(max_length=100, extra_json_schema={"extra": {"items": {"type": "string", "minLength": 1, "maxLength": 255}}}),
+    Meta(
+        max_length=MOST_OF_A_LIST,
+        extra_json_schema={"extra": {"items": {"type": "string", "minLength": 1, "maxLength": 255}}},
+    ),
 ]
-StaffIds = Annotated[list[UUID], Meta(max_length=100, description="Members of staff; 422 when one is unknown.")]
+StaffIds = Annotated[
+    list[UUID], Meta(max_length=MOST_OF_A_LIST, description="Members of staff; 422 when one is unknown.")
+]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339.")]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
 Description = LongText

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.proposals.domain.proposals import NewItem, NewProposal, ProposalChanges
 from services.proposals.http.pictures import MAX_URL_BYTES, NoPicture, check_picture
-from services.proposals.model.proposals import total_of
+from services.proposals.model.proposals import MOST_ITEMS, total_of
 from shared.currency import Currency
 from shared.errors import InvalidInput
 from shared.money import Money
@@ -46,7 +46,8 @@ class ItemBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 Items = Annotated[
-    list[ItemBody], Meta(min_length=1, max_length=100, description="1 to 100; each becomes a project of its own.")
+    list[ItemBody],
+    Meta(min_length=1, max_length=MOST_ITEMS, description=f"1 to {MOST_ITEMS}; each becomes a project of its own."),
 ]
 
 

@@ -35,9 +35,7 @@ Days = Annotated[
     ),
 ]
 SortNumber = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1, description="Where it stands in a list.", examples=[10])]
-Metadata = Annotated[
-    JsonObject, Meta(description="Whatever you keep with it, as you send it.", examples=[{"team": "search"}])
-]
+Metadata = Annotated[JsonObject, Meta(examples=[{"team": "search"}])]
 
 
 class ServiceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

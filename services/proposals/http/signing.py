@@ -24,6 +24,7 @@ from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
 from shared.web.actor import Actor
 from shared.web.answers import versions_named
+from shared.web.heads import HEAD_BYTES
 from shared.web.idempotency import REPLAYED, key_sent, used_key
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
 from shared.web.openapi import refusals
@@ -37,7 +38,7 @@ Prefer = Annotated[
     HeaderParameter(
         name="Prefer",
         description="`wait=N` (RFC 7240): how many seconds to wait for the flow; 10 if not said, 30 at most.",
-        schema_extra={"examples": ["wait=0"]},
+        schema_extra={"examples": ["wait=0"], "max_length": HEAD_BYTES},  # a longer head is refused
     ),
 ]
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)

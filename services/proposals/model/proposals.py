@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,9 @@ from shared.errors import InvalidInput, RefersToNothing, StateForbids
 from shared.money import LIMIT
 from shared.names import full_name
 from shared.web.idempotency import Key
+
+MOST_ITEMS: Final = 100
+"""Of one proposal."""
 
 
 class ProposalStatus(IntEnum):
