@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.orders.domain import reading, references
-from services.orders.model import Task, TaskChange
+from services.orders.domain import reading, references, writing
+from services.orders.model import MOST_TASKS, Task, TaskChange, TooManyTasks
 from services.orders.store import tasks
 from shared.database import Tx
 from shared.errors import NotFound
@@ -50,9 +50,11 @@ async def browse(tx: Tx, actor: Actor, order: UUID | None) -> list[Task]:
 
 
 async def create(tx: Tx, actor: Actor, order: UUID | None, new: NewTask, at: datetime) -> Task:
-    """Add a task to the order. Raises NotFound, RefersToNothing."""
-    found = await reading.retrieve(tx, actor, order)
+    """Add a task to the order, whose lock makes the count exact. Raises NotFound, TooManyTasks, RefersToNothing."""
+    found = await writing.lock(tx, actor, order)
     employees = await references.staff(tx, actor.org_id, new.employee_ids, field="employee_ids")
+    if await tasks.count_of_order(tx, actor.org_id, found.id) >= MOST_TASKS:
+        raise TooManyTasks
     task = Task(
         id=new_id(),
         org_id=actor.org_id,

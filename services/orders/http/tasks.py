@@ -11,6 +11,7 @@ from services.orders.domain import tasks
 from services.orders.http.asking import Broker, hear_of
 from services.orders.http.bodies import ChangedTaskBody, TaskBody
 from services.orders.http.orders import order_is_there
+from services.orders.model import MOST_TASKS
 from services.orders.views import TaskView
 from shared import clock
 from shared.database import Tx
@@ -39,7 +40,7 @@ class TasksOfOrderController(Controller):
         responses=refusals(404),
     )
     async def browse(self, actor: Asker, database: Db, order_id: IdInPath) -> list[TaskView]:
-        async with database.transaction(actor.org_id) as tx:
+        async with database.transaction(actor.org_id, is_large=True) as tx:
             found = await tasks.browse(tx, actor, parse_id(order_id))
         return [views.task_view(task) for task in found]
 
@@ -47,7 +48,9 @@ class TasksOfOrderController(Controller):
         summary="Add a task to an order",
         guards=[staff_only],
         opt={"resource": order_is_there},
-        responses=refusals(403, 404, because={422: UNKNOWN}),
+        responses=refusals(
+            403, 404, because={409: f"The order has {MOST_TASKS} tasks, which is the most", 422: UNKNOWN}
+        ),
     )
     async def create(
         self,

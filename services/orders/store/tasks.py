@@ -27,6 +27,9 @@ LOCK = f"""
 select {COLUMNS} from {THERE} and ($2::uuid is null or (o.client_id = $2 and t.for_client)) and t.id = $3
 for update of t
 """
+COUNT_OF_ORDER = """
+select count(*) from order_tasks where org_id = $1 and order_id = $2 and deleted_at is null
+"""
 INSERT = """
 insert into order_tasks (id, org_id, version, order_id, name, description, sort_order, is_public, for_client, deadline,
   due_at, employee_ids, created_at)
@@ -50,6 +53,11 @@ async def of_order(tx: Tx, org: UUID, order: UUID, *, only_of: UUID | None) -> l
 async def lock(tx: Tx, org: UUID, task: UUID, *, only_of: UUID | None) -> Task | None:
     """The task, locked until the transaction ends; for the client `only_of`, if it is theirs to do."""
     return await tx.row(Task, LOCK, org, only_of, task)
+
+
+async def count_of_order(tx: Tx, org: UUID, order: UUID) -> int:
+    """How many tasks the order has."""
+    return await tx.value(COUNT_OF_ORDER, org, order)
 
 
 async def insert(tx: Tx, task: Task) -> None:

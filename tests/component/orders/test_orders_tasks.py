@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from services.orders.model import MOST_TASKS
 from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.component.orders.calls import added, made, whose
 from tests.component.orders.owners import Owners
 from tests.support import actors
 from tests.support.services import Service
+
+ADD_TASKS = """
+insert into order_tasks (id, org_id, order_id, name, created_at)
+select gen_random_uuid(), $1, $2, 'Another', now() from generate_series(1, $3)
+"""
 
 
 async def listed(service: Service, actor: Actor, order: dict[str, Any]) -> list[dict[str, Any]]:
@@ -252,3 +259,22 @@ async def test_the_same_key_adds_one_task_and_completes_it_once(service: Service
     again = await service.call(staff, "POST", path, headers=key)
     assert (again.content, again.headers["idempotent-replayed"]) == (done.content, "true")
     assert (await listed(service, staff, order))[0]["is_complete"] is False
+
+
+async def test_an_order_has_a_most_of_tasks_however_many_are_added_at_once(
+    service: Service, owners: Owners, staff: Actor
+):
+    order = await made(service, owners, staff)
+    path = f"/api/orders/{order['id']}/tasks"
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.run(ADD_TASKS, staff.org_id, order["id"], MOST_TASKS - 1)
+    asked = [service.call(staff, "POST", path, json={"name": "The last"}) for _ in range(5)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
+    there = await listed(service, staff, order)
+    assert len(there) == MOST_TASKS
+
+    unknown = {"name": "One more", "employee_ids": [str(new_id())]}
+    assert (await service.call(staff, "POST", path, json=unknown)).status_code == 422  # 422 comes before 409
+    assert (await service.call(staff, "DELETE", f"/api/order-tasks/{there[0]['id']}")).status_code == 204
+    assert (await service.call(staff, "POST", path, json={"name": "In its place"})).status_code == 201
