@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.process.test_matrix import OF_THE_CREDENTIAL, PUBLIC, Route, World, ids_of_everything, is_problem, world
+from tests.support.complaints import Marks, complaints, marks
 from tests.support.installation import Installation
 
 __all__ = ["world"]
@@ -25,6 +26,12 @@ FITTING: dict[str, dict[str, Any]] = {
     "POST /api/orders": {"service": "Website"},
 }
 """What else has to be said for an id to matter."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before(installation: Installation) -> Marks:
+    """How long the logs were before these tests."""
+    return marks(installation.folder)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -324,3 +331,31 @@ async def test_a_body_in_a_content_coding_is_415_whatever_it_says(installation: 
                 found[f"{route} {coding}"] = (answer.status_code, answer.text[:200])
     assert found == {}
     assert tried > 50
+
+
+async def test_a_number_or_an_address_that_is_taken_is_409(installation: Installation):
+    """What a unique index would refuse is found before it: of clients, users and orders, made and changed."""
+    token = installation.ready["demo"]["admin_token"]
+    person = {"name_f": "Jo", "name_l": "Doe"}
+    user = person | {"role": "member"}
+    client = (await installation.call("GET", "/api/clients")).json()["data"][0]["id"]
+    tried = 0
+    for path, bodies in {
+        "/api/clients": [person | {"email": f"{name}@taken.example"} for name in ("a", "b")],
+        "/api/users": [user | {"email": f"{name}@staff.example"} for name in ("a", "b")],
+        "/api/orders": [{"user_id": client, "service": "x", "number": number} for number in ("TAKEN001", "TAKEN002")],
+    }.items():
+        first, second = [await installation.call_as(token, "POST", path, json=body) for body in bodies]
+        assert (first.status_code, second.status_code) == (201, 201), first.text + second.text
+        name = "number" if path == "/api/orders" else "email"
+        again = await installation.call_as(token, "POST", path, json=bodies[0])
+        taken = {name: bodies[0][name]}
+        moved = await installation.call_as(token, "PUT", f"{path}/{second.json()['id']}", json=taken)
+        assert (again.status_code, moved.status_code) == (409, 409)
+        tried += 1
+    assert tried == 3
+
+
+def test_nothing_of_all_that_made_a_process_log_an_error(installation: Installation, before: Marks):
+    """What the database refuses is refused before it is asked; and no caller can fill a log."""
+    assert complaints(installation.folder, before) == []

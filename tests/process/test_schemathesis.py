@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.builders import proposal_body
+from tests.support.complaints import complaints
 from tests.support.fuzzing import Caller, Outcome, fuzzed
 from tests.support.installation import Installation, installed
 
@@ -75,3 +76,10 @@ async def outcomes(unlimited: Installation, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("who", ["client", "staff"])
 async def test_nobody_is_answered_outside_of_the_document(outcomes: dict[str, Outcome], who: str):
     assert outcomes[who].code == 0, outcomes[who].output
+
+
+@pytest.mark.timeout(10 * HOURS)
+async def test_nothing_that_was_sent_made_a_process_log_an_error(outcomes: dict[str, Outcome], unlimited: Installation):
+    """A log that a caller can fill hides what there is to see, and what the database refuses should not reach it."""
+    assert len(outcomes) == 2
+    assert complaints(unlimited.folder, {}) == []

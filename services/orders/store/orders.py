@@ -43,11 +43,13 @@ insert into orders (id, org_id, version, number, client_id, engagement_id, statu
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 on conflict (org_id, number) do nothing
 """
+# A number that is taken changes nothing: PostgreSQL would log the violation. Two at the same time are for the index.
 SAVE = """
 update orders set version = $3, number = $4, client_id = $5, engagement_id = $6, status = $7, price = $8,
   currency = $9, quantity = $10, service = $11, service_id = $12, note = $13, metadata = $14, form_data = $15,
   tags = $16, employee_ids = $17, date_started = $18, date_completed = $19, date_due = $20, updated_at = $21
 where org_id = $2 and id = $1
+  and (number = $4 or not exists (select from orders other where other.org_id = $2 and other.number = $4))
 """
 DELETE = """
 update orders set deleted_at = $4, updated_at = $4, version = $3 where org_id = $1 and id = $2
@@ -152,14 +154,16 @@ async def insert(tx: Tx, order: Order) -> bool:
 
 
 async def save(tx: Tx, order: Order) -> bool:
-    """Write what a locked order is now; False when its number is taken, and the transaction is lost."""
+    """Write what a locked order is now; False when its number is taken.
+
+    Where another took it in the same moment, the transaction is lost.
+    """
     try:
-        await tx.run(SAVE, *_arguments(order), order.updated_at)
+        return bool(await tx.run(SAVE, *_arguments(order), order.updated_at))
     except UniqueViolated as error:
         if error.constraint == "order_number":
             return False
         raise
-    return True
 
 
 async def delete(tx: Tx, order: Order, at: datetime) -> None:

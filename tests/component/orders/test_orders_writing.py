@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.orders.domain import writing
+from services.orders.domain.writing import OrderFields
+from services.orders.model import NumberTaken
+from shared import clock
 from shared.contracts.orders import STAFF_ONLY
+from shared.database import Database
 from shared.ids import new_id
 from shared.web.actor import Actor
 from tests.component.orders.calls import made, whose
@@ -477,3 +482,17 @@ async def test_in_another_currency_than_the_templates_a_price_is_required(
     assert (moved.json()["price"], moved.json()["currency"]) == ("9.00", template.currency)
     cents = await service.call(staff, "PUT", path, json={"currency": "KRW", "price": "9.50"})
     assert (cents.status_code, list(cents.json()["errors"])) == (400, ["price"])
+
+
+async def test_a_number_that_is_taken_is_no_error_of_the_database(
+    service: Service, owners: Owners, staff: Actor, database: Database
+):
+    """PostgreSQL would log it, with the whole statement, as often as a caller likes."""
+    taken, order = [await made(service, owners, staff) for _ in range(2)]
+    async with database.transaction(staff.org_id) as tx:
+        found = await writing.lock(tx, staff, UUID(order["id"]))
+        for number in (taken["number"], taken["number"]):  # the transaction is whole after the first
+            with pytest.raises(NumberTaken):
+                await writing.change(tx, found, OrderFields(number=number), clock.now())
+        await writing.change(tx, found, OrderFields(number=order["number"], note="b"), clock.now())
+    assert (await service.call(staff, "GET", f"/api/orders/{order['id']}")).json()["note"] == "b"
