@@ -15,6 +15,8 @@ from shared.web.reading import Path, Reading, null_characters
 from shared.web.shaping import convert, may_be_too_long, shaped, texts_too_long
 
 MAX_BODY_BYTES = 1024 * 1024
+CHECK_KEY = "check_key"
+"""In a request's state, where it has an Idempotency-Key: raises KeyInUse or KeyReused for one that is not free."""
 _UNCODED = {"accept-encoding": "identity"}
 """What a caller who sends a content coding is told (RFC 9110, 12.5.3)."""
 
@@ -41,7 +43,7 @@ class JsonRequest(Request[Any, Any, Any]):
         body = await super().body()
         field = self.route_handler.parsed_data_field
         if not body and field is not None and not field.is_optional:
-            await look_for_resource(self)
+            await before_refusing(self)
             raise InvalidInput({"body": ["A JSON body is required."]})
         return body
 
@@ -59,8 +61,16 @@ class JsonRequest(Request[Any, Any, Any]):
                 raise NotJson("The body must be sent as application/json.")
             return decode(await self.body(), field.annotation if field else Any)
         except (InvalidInput, NotJson):
-            await look_for_resource(self)
+            await before_refusing(self)
             raise
+
+
+async def before_refusing(request: Request[Any, Any, Any]) -> None:
+    """Raises what the caller is told before what is wrong with their request: NotFound, KeyInUse, KeyReused."""
+    await look_for_resource(request)
+    check_key = request.state.get(CHECK_KEY)
+    if check_key is not None:
+        await check_key()
 
 
 async def look_for_resource(request: Request[Any, Any, Any]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from litestar import Request, Response
 from shared.database import Database, Tx
 from shared.errors import InvalidInput, KeyInUse, KeyOutdated, KeyReused
 from shared.web.actor import Actor
-from shared.web.bodies import look_for_resource
+from shared.web.bodies import CHECK_KEY, look_for_resource
 from shared.web.patterns import IDEMPOTENCY_KEY
 
 HEADER: Final = "idempotency-key"
@@ -103,6 +104,7 @@ async def replay(request: Request[Any, Any, Any], database: Database, actor: Act
     if key is None:
         return None
     request.state[_KEY] = key
+    request.state[CHECK_KEY] = partial(_check, database, actor.org_id, key)
     async with database.transaction(actor.org_id) as tx:
         stored = await _find(tx, actor.org_id, key)
     return None if stored is None else await _again(request, key, stored)
@@ -152,6 +154,20 @@ async def used_key(request: Request[Any, Any, Any], database: Database, actor: A
 def key_sent(request: Request[Any, Any, Any]) -> Key | None:
     """The key that `replay` found in the request, for a flow that stores it with its own rows."""
     return request.state.get(_KEY)
+
+
+async def _check(database: Database, org: UUID, key: Key) -> None:
+    """Look once more, for a request that is about to be refused. Raises KeyInUse, KeyReused.
+
+    Not before each request: whoever looks holds the key's lock meanwhile.
+    """
+    async with database.transaction(org) as tx:
+        is_free = await tx.value(CLAIM, org, key.name)
+        stored = await _find(tx, org, key) if is_free else None
+    if stored is not None and stored.fingerprint != key.fingerprint:
+        raise KeyReused
+    if stored is not None or not is_free:
+        raise KeyInUse
 
 
 async def _find(tx: Tx, org: UUID, key: Key) -> _Stored | None:

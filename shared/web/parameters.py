@@ -13,7 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter
 
 from shared.errors import InvalidInput
-from shared.web.bodies import look_for_resource
+from shared.web.bodies import before_refusing
 from shared.web.faults import sentence
 from shared.web.shapes import members
 
@@ -36,7 +36,7 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
         return
     errors = _errors(request)
     if errors:
-        await look_for_resource(request)
+        await before_refusing(request)
         raise InvalidInput(_unreadable(request) | errors)
 
 

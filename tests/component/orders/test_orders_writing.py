@@ -20,6 +20,9 @@ from tests.component.orders.calls import made, whose
 from tests.component.orders.owners import Owners
 from tests.support import actors
 from tests.support.commands import Orchestrator, place_order
+from tests.support.databases import Databases
+from tests.support.interference import is_waiting_for_a_lock
+from tests.support.servers import until
 from tests.support.services import Service
 
 FREE = (
@@ -496,3 +499,28 @@ async def test_a_number_that_is_taken_is_no_error_of_the_database(
                 await writing.change(tx, found, OrderFields(number=number), clock.now())
         await writing.change(tx, found, OrderFields(number=order["number"], note="b"), clock.now())
     assert (await service.call(staff, "GET", f"/api/orders/{order['id']}")).json()["note"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("refused", "type_"),
+    [(b"{", "application/json"), (b"", "application/json"), (b'{"name": 1}', "application/json"), (b"x", "text/plain")],
+)
+async def test_a_key_whose_first_call_still_runs_comes_before_what_is_wrong_with_the_body(
+    service: Service, owners: Owners, staff: Actor, databases: Databases, dsn: str, refused: bytes, type_: str
+):
+    order = await made(service, owners, staff)
+    path, key = f"/api/orders/{order['id']}/tasks", {"idempotency-key": str(new_id())}
+
+    async def ask(headers: dict[str, str] = key, **options: Any) -> int:
+        return (await service.call(staff, "POST", path, headers=headers, **options)).status_code
+
+    bad: dict[str, Any] = {"content": refused, "headers": key | {"content-type": type_}}
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.value("select version from orders where id = $1 for update", order["id"])
+        first = asyncio.ensure_future(ask(json={"name": "Brief"}))
+        await until(lambda: is_waiting_for_a_lock(databases, dsn))
+        assert await ask(**bad) == 409
+        assert await ask(params={"unknown": 1}, json={"name": "Brief"}) == 409
+        assert await ask(**bad | {"headers": {"content-type": type_}}) in (400, 415)
+    assert await first == 201
+    assert await ask(**bad) == 422
