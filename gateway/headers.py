@@ -104,7 +104,7 @@ def client_address(scope: Any, trusted: Sequence[Network]) -> str:
         return address
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     for hop in reversed([part.strip() for part in ",".join(told).split(",")]):
-        if not is_address(hop):
+        if not is_address(hop) or "%" in hop:  # a zone is any text, of any length, and means nothing elsewhere
             break
         address = hop
         if not is_within(hop, trusted):

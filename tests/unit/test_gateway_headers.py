@@ -119,4 +119,6 @@ def test_a_trusted_proxy_is_believed_as_far_as_it_reaches() -> None:
     assert client_address(_scope("10.0.0.1", b"6.6.6.6, 198.51.100.1", b"10.0.0.7"), trusted) == "198.51.100.1"
     assert client_address(_scope("203.0.113.9", b"198.51.100.1"), trusted) == "203.0.113.9"
     assert client_address(_scope("10.0.0.1", b"nonsense"), trusted) == "10.0.0.1"
+    assert client_address(_scope("10.0.0.1", b"fe80::1%" + b"x" * 3000), trusted) == "10.0.0.1"
+    assert client_address(_scope("10.0.0.1", b"fe80::1%1, 10.0.0.7"), trusted) == "10.0.0.7"
     assert client_address(_scope("10.0.0.1"), trusted) == "10.0.0.1"
