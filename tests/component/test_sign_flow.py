@@ -487,6 +487,32 @@ async def test_what_was_signed_is_kept_with_who_signed_it(service: Service, neig
 
 
 @pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"x" * 600, "x" * 512),
+        ("\u00e9".encode() * 600, "\u00e9" * 512),
+        ("\U0001f600".encode() * 600, "\U0001f600" * 512),
+        (b"x" + "\u00e9".encode() * 600, "x" + "\u00e9" * 511),
+        (b"caf\xe9", "caf\ufffd"),  # latin-1
+        (b"\xed\xa0\x80x", "\ufffd" * 3 + "x"),  # half a surrogate pair
+        (b"\xc3", "\ufffd"),
+        (b"", ""),
+    ],
+)
+async def test_a_user_agent_is_kept_as_text_of_at_most_512_characters(
+    service: Service, neighbours: Neighbours, dsn: str, sent: bytes, kept: str
+):
+    staff = actors.admin()
+    proposal = await sent_proposal(service, staff)
+    headers = {"user-agent": sent}
+    signed = await service.call(staff, "POST", f"/api/proposals/{proposal}/sign", headers=headers)
+    assert signed.status_code == 200, signed.text
+    async with opened(dsn) as database, database.transaction(staff.org_id) as tx:
+        stored = await tx.value("select user_agent from signatures where proposal_id = $1", proposal)
+    assert stored == kept
+
+
+@pytest.mark.parametrize(
     "signature",
     [
         "hello",
