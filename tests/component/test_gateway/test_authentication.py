@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
+from urllib.parse import urlsplit
 
 import msgspec
+import pytest
 
+from deploy.proof.relay import Relay
+from services.identity.announcing import BELIEVED_SECONDS
 from shared import clock
 from shared.contracts.identity import CredentialRevoked
 from shared.messaging.topology import event_subject
@@ -121,6 +129,43 @@ async def test_a_revocation_missed_while_the_bus_was_away_holds_when_it_is_back(
 
     await until(bus_is_back)
     assert await _status(apart) == 401
+
+
+@asynccontextmanager
+async def behind_a_relay(broker: Broker) -> AsyncIterator[tuple[World, Relay]]:
+    """A gateway whose way to the broker can be cut without a word to either end."""
+    address = urlsplit(broker.url("gateway"))
+    relay = Relay([address.port or 4222], random.Random(0), is_nats=True)
+    await relay.open()
+    try:
+        async with world(broker.url("gateway").replace(f":{address.port}", f":{relay.port}")) as found:
+            yield found, relay
+    finally:
+        await relay.close()
+
+
+# nats-py lets the socket of a connection that is stale go without closing it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_gateway_cut_off_in_silence_believes_for_five_seconds_at_most(shared_broker: Broker) -> None:
+    async with behind_a_relay(shared_broker) as (apart, relay), await shared_broker.connection("identity") as identity:
+        relay.weather.stands_still = True
+        assert await _status(apart) == 200  # it has asked identity just now, and hears nothing any more
+        revoked = apart.identity.credentials.pop("serx_admin")
+        event = CredentialRevoked(
+            org_id=apart.actor.org_id, actor_id=apart.actor.id, credential_id=revoked["credential_id"]
+        )
+        subject = event_subject(apart.actor.org_id, "credential", "revoked")
+        await identity.publish(subject, msgspec.json.encode(msgspec.to_builtins(event)))
+        await identity.flush()
+        taken = monotonic()
+        assert await _status(apart) == 200, "the cut is noticed at once: this tests nothing"
+
+        async def is_shut_out() -> bool:
+            return await _status(apart) == 401
+
+        await until(is_shut_out, within_seconds=10)
+        assert monotonic() - taken <= BELIEVED_SECONDS + 0.5  # the time of a call and of the look at it
+        assert await _status(apart) == 401
 
 
 async def test_an_expired_credential_is_not_believed_because_it_was(here: World) -> None:
