@@ -11,6 +11,7 @@ import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
 
+from deploy.environment import setting
 from deploy.failure import Failure
 from deploy.local import credentials, ports
 from deploy.local.environment import Addresses
@@ -90,10 +91,12 @@ def variable(service: str) -> str:
 
 
 def found(data_dir: Path | None, environ: Mapping[str, str]) -> Site:
-    """The data folder that was named, else what the environment names, else `.serx`. Raises Failure for none."""
-    named = {service: environ[variable(service)] for service in SERVICES if environ.get(variable(service))}
-    if data_dir is None and named:
-        return Site(named, environ.get(_BROKER), "The environment says where it is.")
+    """The data folder that was named, else what the environment or its secrets name, else `.serx`.
+
+    Raises Failure for none.
+    """
+    if data_dir is None and (named := _named(environ)):
+        return Site(named, setting(_BROKER, environ=environ), "The environment says where it is.")
     folder = DataFolder((data_dir or DEFAULT_FOLDER).absolute())
     if folder.marker.exists():
         return _of_folder(folder)
@@ -106,6 +109,10 @@ def found(data_dir: Path | None, environ: Mapping[str, str]) -> Site:
             f"or set {variable('proposals')} and the like, as the services' own roles, and {_BROKER}.",
         ],
     )
+
+
+def _named(environ: Mapping[str, str]) -> dict[str, str]:
+    return {service: dsn for service in SERVICES if (dsn := setting(variable(service), environ=environ))}
 
 
 def _of_folder(folder: DataFolder) -> Site:

@@ -33,9 +33,9 @@ def of_store(store: Store) -> Iterator[str]:
 
 def of_broker(broker: Broker) -> Iterator[str]:
     if not broker.is_up:
-        yield f"The broker's monitoring does not answer at {broker.url}."
+        yield f"The broker does not answer at {broker.url}{f' ({broker.obstacle})' if broker.obstacle else ''}."
         return
-    if not broker.syncs_always:
+    if broker.syncs_always is False:
         yield "The broker acknowledges events before they are on its disk: set sync_interval to always."
     yield from _differences(broker.streams)
     found = {(consumer.service, stream.name): consumer for stream in broker.streams for consumer in stream.consumers}

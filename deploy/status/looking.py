@@ -1,22 +1,20 @@
-"""Looks at everything at once, by HTTP and without credentials: each process's health and metrics, the broker's own."""
+"""Looks at everything at once: each process's health and metrics, by HTTP, and the broker's streams."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from itertools import chain
-from typing import Any
 
 import aiohttp
 import msgspec
 
-from deploy.status import faults
-from deploy.status.picture import OPEN_STATES, Broker, Consumer, Flows, Listener, Picture, Process, Store, Stream
+from deploy.status import broker, faults
+from deploy.status.asking import get
+from deploy.status.picture import OPEN_STATES, Broker, Flows, Picture, Process, Store
 from deploy.status.places import Places
 from deploy.status.samples import Samples
-from shared.messaging.listeners import USER_PREFIX
-from shared.messaging.stream_layout import consumer_differences, stream_differences
-from shared.messaging.topology import SERVICES, STREAMS, TRAFFIC
+from shared.messaging.topology import SERVICES
 
 PATIENCE_SECONDS = 3.0
 _HEALTH = "/health"
@@ -31,7 +29,7 @@ async def look(places: Places) -> Picture:
     """The system as it is now; whatever does not answer in time is told as such."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS), trust_env=False) as http:
         asked = asyncio.gather(*(_of_process(http, places, name) for name in places.processes))
-        broker = await _broker(http, places.broker)
+        streams = await _of_broker(http, places)
         answers = await asked
     processes = tuple(process for process, _ in answers)
     samples = {process.name: told for process, told in answers}
@@ -40,21 +38,21 @@ async def look(places: Places) -> Picture:
     wrong = (
         *chain.from_iterable(faults.of_process(process) for process in processes),
         *chain.from_iterable(faults.of_store(store) for store in stores if samples[store.service] is not _NOTHING),
-        *(faults.of_broker(broker) if broker else ()),
+        *(faults.of_broker(streams) if streams else ()),
         *(faults.of_flows(flows) if flows else ()),
     )
     return Picture(
-        is_healthy=not wrong, faults=wrong, processes=processes, databases=stores, broker=broker, flows=flows
+        is_healthy=not wrong, faults=wrong, processes=processes, databases=stores, broker=streams, flows=flows
     )
 
 
 async def _of_process(http: aiohttp.ClientSession, places: Places, name: str) -> tuple[Process, Samples]:
     url = places.processes[name]
-    status, body = await _get(http, f"{url}/health/ready")
+    status, body = await get(http, f"{url}/health/ready")
     checks = _checks(body)
     told = _NOTHING
     if checks and name in places.metrics:
-        found, text = await _get(http, f"{places.metrics[name]}/metrics")
+        found, text = await get(http, f"{places.metrics[name]}/metrics")
         told = Samples(text.decode()) if found == 200 else _NOTHING
     return _process(name, url, is_ready=status == 200, checks=checks, told=told), told
 
@@ -109,75 +107,12 @@ def _flows(told: Samples) -> Flows | None:
     )
 
 
-async def _broker(http: aiohttp.ClientSession, url: str | None) -> Broker | None:
-    if url is None:
-        return None
-    (_, general), (_, jetstream) = await asyncio.gather(
-        _get(http, f"{url}/varz"), _get(http, f"{url}/jsz?streams=true&consumers=true&config=true")
-    )
-    if not general or not jetstream:
-        return Broker(url=url, is_up=False)
-    varz, jsz = msgspec.json.decode(general), msgspec.json.decode(jetstream)
-    details = chain.from_iterable(account.get("stream_detail") or () for account in jsz.get("account_details") or ())
-    return Broker(
-        url=url,
-        is_up=True,
-        version=varz.get("version", ""),
-        syncs_always=bool(jsz.get("config", {}).get("sync_always")),
-        connections=varz.get("connections", 0),
-        streams=tuple(sorted((_stream(detail) for detail in details), key=lambda stream: stream.name)),
-    )
-
-
-def _stream(detail: dict[str, Any]) -> Stream:
-    state, config = detail["state"], detail.get("config") or {}
-    found = detail.get("consumer_detail") or ()
-    ours = (each for each in found if _is_ours(each["name"], detail["name"]))
-    listeners = (_listener(each) for each in found if each["name"].startswith(USER_PREFIX))
-    consumers = (
-        Consumer(
-            service=each["name"],
-            waiting=each["num_pending"],
-            under_way=each["num_ack_pending"],
-            redelivered=each["num_redelivered"],
-            differs_in=consumer_differences(each.get("config") or {}, each["name"], detail["name"]),
-        )
-        for each in ours
-    )
-    return Stream(
-        name=detail["name"],
-        messages=state["messages"],
-        bytes=state["bytes"],
-        replicas=config.get("num_replicas", 1),
-        consumers=tuple(sorted(consumers, key=lambda consumer: consumer.service)),
-        differs_in=stream_differences(config) if detail["name"] in STREAMS else (),
-        listeners=tuple(sorted(listeners, key=lambda listener: listener.name)),
-    )
-
-
-def _listener(detail: dict[str, Any]) -> Listener:
-    config = detail.get("config") or {}
-    subjects = config.get("filter_subjects") or [config.get("filter_subject") or "evt.*.>"]
-    return Listener(
-        name=detail["name"].removeprefix(USER_PREFIX),
-        hears=tuple(sorted(subject.split(".", 2)[2] for subject in subjects)),
-        waiting=detail["num_pending"],
-        under_way=detail["num_ack_pending"],
-        redelivered=detail["num_redelivered"],
-    )
-
-
-def _is_ours(consumer: str, stream: str) -> bool:
-    return consumer in TRAFFIC and stream in TRAFFIC[consumer].consumes
-
-
-async def _get(http: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
-    """Status and body; 0 and nothing when there is no answer."""
-    try:
-        async with http.get(url) as answer:
-            return answer.status, await answer.read()
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return 0, b""
+async def _of_broker(http: aiohttp.ClientSession, places: Places) -> Broker | None:
+    if places.broker is not None:
+        return await broker.by_monitoring(http, places.broker)
+    if places.broker_login is not None:
+        return await broker.by_login(places.broker_login, patience_seconds=PATIENCE_SECONDS)
+    return None
 
 
 def _checks(body: bytes) -> dict[str, bool]:

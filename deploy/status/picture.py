@@ -79,13 +79,16 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """The broker, by its own monitoring."""
+    """The broker, by its own monitoring or API."""
 
     url: str
     is_up: bool
+    obstacle: str = ""
+    """Why it could not be asked, where that is known."""
     version: str = ""
-    syncs_always: bool = False
-    connections: int = 0
+    syncs_always: bool | None = False
+    """None, and so `connections`, where only its monitoring would tell."""
+    connections: int | None = 0
     streams: tuple[Stream, ...] = ()
 
 
@@ -107,6 +110,6 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[Process, ...]
     databases: tuple[Store, ...]
     broker: Broker | None
-    """None where nobody said where its monitoring is."""
+    """None where neither its monitoring nor an operator's login is known."""
     flows: Flows | None
     """None while the proposal service does not tell."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.environment import setting
 from deploy.failure import Failure
 from deploy.local.folder import DataFolder, read
 from deploy.local.ports import HOST
@@ -16,6 +17,7 @@ from shared.messaging.topology import SERVICES
 _GATEWAY = "SERX_GATEWAY_URL"
 _GATEWAY_METRICS = "SERX_GATEWAY_METRICS_URL"
 _MONITOR = "SERX_NATS_MONITOR_URL"
+_BROKER = "SERX_NATS_URL"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,9 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, str]
     """Of each process that tells anything: a service's are at its own address, the gateway's are not."""
     broker: str | None
+    """Its monitoring."""
+    broker_login: str | None = None
+    """Its URL with an operator's login, for where the monitoring cannot be reached."""
 
 
 def found(data_dir: Path | None, environ: Mapping[str, str]) -> Places:
@@ -34,7 +39,7 @@ def found(data_dir: Path | None, environ: Mapping[str, str]) -> Places:
     """
     if data_dir is not None:
         return of_folder(data_dir)
-    return of_environment(environ) if environ.get(_GATEWAY) else of_folder(Path(".serx"))
+    return of_environment(environ) if setting(_GATEWAY, environ=environ) else of_folder(Path(".serx"))
 
 
 def of_folder(root: Path) -> Places:
@@ -57,14 +62,17 @@ def of_folder(root: Path) -> Places:
 def of_environment(environ: Mapping[str, str]) -> Places:
     """Of any installation; the services' addresses are the gateway's own settings."""
     names = {service: f"SERX_{service.upper()}_URL" for service in SERVICES}
-    missing = [name for name in names.values() if not environ.get(name)]
+    addresses = {
+        name: setting(name, environ=environ) for name in (_GATEWAY, _GATEWAY_METRICS, _MONITOR, *names.values())
+    }
+    missing = [name for name in names.values() if not addresses[name]]
     if missing:
         raise Failure(f"To look at every process, set {', '.join(missing)} as well, as the gateway has them.")
-    services = {service: environ[name].rstrip("/") for service, name in names.items()}
-    gateway = {"gateway": environ[_GATEWAY].rstrip("/")}
-    told = environ.get(_GATEWAY_METRICS)
+    known = {name: address.rstrip("/") for name, address in addresses.items() if address}
+    services = {service: known[name] for service, name in names.items()}
     return Places(
-        processes=gateway | services,
-        metrics=({"gateway": told.rstrip("/")} if told else {}) | services,
-        broker=(environ.get(_MONITOR) or "").rstrip("/") or None,
+        processes={"gateway": known[_GATEWAY]} | services,
+        metrics=({"gateway": known[_GATEWAY_METRICS]} if _GATEWAY_METRICS in known else {}) | services,
+        broker=known.get(_MONITOR),
+        broker_login=setting(_BROKER, environ=environ),
     )

@@ -19,7 +19,9 @@ def rendered(picture: Picture) -> RenderableType:
     """The verdict, then everything, then what is wrong."""
     parts: list[RenderableType] = [_verdict(picture), _processes(picture.processes), _databases(picture.databases)]
     parts.append(
-        _streams(picture.broker) if picture.broker else Text("\nBroker: nobody said where its monitoring is\n")
+        _streams(picture.broker)
+        if picture.broker
+        else Text("\nBroker: neither its monitoring nor an operator's login is known\n")
     )
     parts.append(_flows(picture.flows))
     return Group(*parts, *_wrong(picture))
@@ -90,7 +92,8 @@ def _streams(broker: Broker) -> RenderableType:
         for each in stream.listeners:
             numbers = (each.waiting, each.under_way, each.redelivered)
             table.add_row("", f"{each.name} (listener)", "", "", "", *(str(number) for number in numbers))
-    table.title = f"NATS {broker.version}, {broker.connections} connections"
+    connections = "" if broker.connections is None else f", {broker.connections} connections"
+    table.title = f"NATS {broker.version}{connections}"
     table.title_justify, table.title_style = "left", "bold"
     return table
 

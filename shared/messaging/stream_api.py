@@ -56,6 +56,23 @@ class StreamApi:
     async def consumer(self, stream: str, name: str) -> Found:
         return _found(await self._call(f"CONSUMER.INFO.{stream}.{name}"))
 
+    async def streams(self) -> list[dict[str, Any]]:
+        """Every stream, with its `config` and `state`, as the server has them."""
+        return await self._listed("STREAM.LIST", "streams")
+
+    async def consumers(self, stream: str) -> list[dict[str, Any]]:
+        """Every consumer of the stream, with its `config` and how far it is, as the server has them."""
+        return await self._listed(f"CONSUMER.LIST.{stream}", "consumers")
+
+    async def _listed(self, call: str, of: str) -> list[dict[str, Any]]:
+        """All pages of a list: the server gives 256 at a time."""
+        listed: list[dict[str, Any]] = []
+        while True:
+            page = msgspec.json.decode(await self._call(call, {"offset": len(listed)}))
+            listed += page[of] or ()
+            if not page[of] or len(listed) >= page["total"]:
+                return listed
+
     async def make_stream(self, name: str, *, replicas: int) -> None:
         """Make it; nothing if it is there and as it is to be."""
         await self._call(f"STREAM.CREATE.{name}", stream_config(name, replicas=replicas).as_dict())

@@ -16,6 +16,8 @@ import pytest_asyncio
 
 from deploy.listening import ensure_consumers, keep_listeners
 from deploy.operators.site import Site
+from deploy.status.broker import by_login
+from deploy.status.faults import of_broker
 from shared.ids import new_id
 from shared.messaging.envelope import MESSAGE_ID
 from shared.messaging.listeners import Listener, listener_permissions, read_listener
@@ -193,3 +195,20 @@ def test_a_listener_that_cannot_be_is_refused_in_a_sentence():
         with pytest.raises(ValueError, match=r"\.$|for instance"):
             read_listener(told)
     assert read_listener("mail=order.placed,order.*").events == ("order.*",)
+
+
+async def test_an_operator_without_the_monitoring_is_shown_streams_and_listeners(house: House):
+    seen = await by_login(house.broker.operator, patience_seconds=10)
+    events = next(each for each in seen.streams if each.name == EVENTS)
+    assert (seen.is_up, seen.syncs_always, seen.connections) == (True, None, None)
+    assert {each.name: set(each.hears) for each in events.listeners} == {
+        each.name: set(each.events) for each in (BILLING, MAIL)
+    }
+    assert [*of_broker(seen)] == []
+    assert "@" not in seen.url
+
+
+async def test_a_broker_that_cannot_be_asked_is_a_fault_with_its_cause_and_no_password():
+    seen = await by_login("nats://serx:wrong@127.0.0.1:1", patience_seconds=5)
+    (fault, *_) = of_broker(seen)
+    assert fault.startswith("The broker does not answer at nats://127.0.0.1:1 (")
