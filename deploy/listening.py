@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,7 +18,7 @@ from deploy.failure import Failure
 from deploy.local import listeners as local
 from deploy.local.folder import DataFolder
 from deploy.operators.site import DEFAULT_FOLDER, Site, found
-from shared.messaging.listeners import Listener, consumer_config, read_listener
+from shared.messaging.listeners import USER_PREFIX, Listener, consumer_config, read_listener
 from shared.messaging.topology import EVENTS
 
 _BROKER: Final = "SERX_NATS_URL"
@@ -28,11 +28,11 @@ _AGAIN_SECONDS: Final = 0.2
 
 
 app = App(name="listeners", help="Services that are added to hear events.")
-Folder = Annotated[Path, Parameter(name="--data-dir", help="Data folder of a running `serx up`.")]
+Folder = Annotated[Path | None, Parameter(name="--data-dir", help="Data folder of a running `serx up`; .serx.")]
 
 
 @app.command
-def add(name: str, *, hears: str, data_dir: Folder = DEFAULT_FOLDER) -> None:
+def add(name: str, *, hears: str, data_dir: Folder = None) -> None:
     """Add a listener to a running `serx up`, or change what it hears, and print how it logs in.
 
     Parameters
@@ -42,31 +42,63 @@ def add(name: str, *, hears: str, data_dir: Folder = DEFAULT_FOLDER) -> None:
     hears
         Types of events, as `proposal.signed,order.*`; docs/asyncapi.json has them all.
     """
-    try:
-        listener = read_listener(f"{name}={hears}")
-    except ValueError as error:
-        raise Failure(str(error)) from error
-    folder = DataFolder(data_dir.absolute())
+    (listener,) = _read([f"{name}={hears}"])
+    folder = _folder(data_dir)
     local.change(folder, {each.name: each for each in (*local.known(folder), listener)}.values())
-    broker = found(data_dir, os.environ)
+    broker = found(folder.root, os.environ)
     asyncio.run(_patiently(lambda: ensure_consumers(broker, [listener])))
     print(local.url(folder, listener))
 
 
 @app.command(name="list")
-def list_all(*, data_dir: Folder = DEFAULT_FOLDER) -> None:
-    """Show the listeners of a local installation, and how each logs in."""
-    folder = DataFolder(data_dir.absolute())
+def list_all(*, data_dir: Folder = None) -> None:
+    """Show the listeners of an installation, and how each logs in.
+
+    Those that SERX_LISTENERS names (`serx secrets` writes it among the administration's secrets), else those of the
+    data folder.
+    """
+    if data_dir is None and (wanted := _named()):
+        for each in wanted:
+            _show(each, setting(f"SERX_{each.user.upper()}_NATS_URL") or "its login is not among the secrets")
+        return
+    folder = _folder(data_dir)
     if not folder.marker.exists():
         raise Failure(f"{folder.root} is no data folder of `serx up`.")
     for each in local.known(folder):
-        print(f"{each.name} hears {', '.join(each.events)}: {local.url(folder, each)}")
+        _show(each, local.url(folder, each))
+
+
+def _show(listener: Listener, login: str) -> None:
+    print(f"{listener.name} hears {', '.join(listener.events)}: {login}")
+
+
+def _folder(data_dir: Path | None) -> DataFolder:
+    return DataFolder((data_dir or DEFAULT_FOLDER).absolute())
+
+
+def _named() -> list[Listener]:
+    """The listeners that SERX_LISTENERS names. Raises Failure for what cannot be one."""
+    return _read((setting(_LISTENERS) or "").split())
+
+
+def _read(texts: Iterable[str]) -> list[Listener]:
+    try:
+        return [read_listener(each) for each in texts]
+    except ValueError as error:
+        raise Failure(str(error)) from error
 
 
 @app.command
-def remove(name: str, *, data_dir: Folder = DEFAULT_FOLDER) -> None:
-    """Take a listener out of a running `serx up`: its consumer goes, and it cannot log in any more."""
-    folder = DataFolder(data_dir.absolute())
+def remove(name: str, *, data_dir: Folder = None) -> None:
+    """Take a listener out of a running `serx up`: its consumer goes, and it cannot log in any more.
+
+    Where SERX_NATS_URL names a broker and no data folder is named, only the consumer goes: `serx secrets --forget`
+    ends the login before.
+    """
+    if data_dir is None and (url := setting(_BROKER)):
+        _remove_elsewhere(name, url)
+        return
+    folder = _folder(data_dir)
     listeners = local.known(folder)
     gone = next((each for each in listeners if each.name == name), None)
     if gone is None:
@@ -74,8 +106,17 @@ def remove(name: str, *, data_dir: Folder = DEFAULT_FOLDER) -> None:
             f"There is no listener {name!r}; there are {', '.join(each.name for each in listeners) or 'none'}."
         )
     local.change(folder, [each for each in listeners if each.name != name])
-    broker = found(data_dir, os.environ)
-    asyncio.run(_patiently(lambda: _remove_consumer(broker, gone)))
+    broker = found(folder.root, os.environ)
+    asyncio.run(_patiently(lambda: _remove_consumer(broker, name)))
+    print(f"{name} is no listener any more.")
+
+
+def _remove_elsewhere(name: str, url: str) -> None:
+    if name in {each.name for each in _named()}:
+        raise Failure(
+            f"{name} can still log in: run `serx secrets --forget {name}` first, and have NATS read its users."
+        )
+    asyncio.run(_remove_consumer(Site({}, url, "SERX_NATS_URL says where it is."), name))
     print(f"{name} is no listener any more.")
 
 
@@ -91,10 +132,10 @@ async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _remove_consumer(broker: Site, listener: Listener) -> None:
+async def _remove_consumer(broker: Site, name: str) -> None:
     async with broker.stream() as stream:
         with suppress(nats.js.errors.NotFoundError):
-            await stream.delete_consumer(EVENTS, listener.user)
+            await stream.delete_consumer(EVENTS, f"{USER_PREFIX}{name}")
 
 
 @app.default
@@ -109,10 +150,7 @@ def keep_listeners(*listeners: str) -> None:
     listeners
         As `billing=proposal.signed,order.*`; those that SERX_LISTENERS names when none is given.
     """
-    try:
-        wanted = [read_listener(each) for each in listeners or (setting(_LISTENERS) or "").split()]
-    except ValueError as error:
-        raise Failure(str(error)) from error
+    wanted = _read(listeners) or _named()
     if not wanted:
         raise Failure(
             f"Nobody listens: name listeners, or set {_LISTENERS}; `serx secrets --listener` makes their users."

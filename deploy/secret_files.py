@@ -25,6 +25,9 @@ ADMINISTRATION = "administration"
 """For whoever provisions, migrates and operates; no process that serves has it."""
 
 
+_LISTENERS = f"{ADMINISTRATION}/listeners"
+
+
 class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where the installation's servers are, as its processes see them: `host:port`."""
 
@@ -40,6 +43,7 @@ def make_secrets(
     nats: str = "nats:4222",
     nats_store: str = "/data",
     listener: Annotated[list[str] | None, Parameter(negative="")] = None,
+    forget: Annotated[list[str] | None, Parameter(negative="")] = None,
     readable: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make the secrets of an installation: those that are there stay as they are.
@@ -58,14 +62,19 @@ def make_secrets(
         Where NATS keeps its streams.
     listener
         A service of yours that is to hear events, as `billing=proposal.signed,order.*`; can be given several times. It
-        stays one until its line is taken out of administration/listeners. Then `serx listeners` makes its consumer.
+        stays one until it is forgotten. Then `serx listeners` makes its consumer.
+    forget
+        A listener that is to be one no more: its login goes. Then `serx listeners remove` removes its consumer.
     readable
         Let every user read them, for folders that nobody else can reach, such as a container's volumes.
     """
     places = Places(postgres=postgres, nats=nats, nats_store=nats_store)
     try:
         wanted = [read_listener(each) for each in listener or ()]
-        made = _Files(folder, mode=0o444 if readable else 0o400).ensure_all(places, wanted)
+        files = _Files(folder, mode=0o444 if readable else 0o400)
+        for name in forget or ():
+            files.forget(name)
+        made = files.ensure_all(places, wanted)
     except ValueError as error:
         raise Failure(str(error)) from error
     except OSError as error:
@@ -102,16 +111,28 @@ class _Files:
 
     def _listeners(self, wanted: Sequence[Listener]) -> list[Listener]:
         """Those that were there and those that are wanted, who are written down for `serx listeners`."""
-        path = self._folder / ADMINISTRATION / "listeners"
-        known = path.read_text(encoding="utf-8").split() if path.exists() else []
-        all_of_them = {each.name: each for each in (*map(read_listener, known), *wanted)}
+        known = self._known()
+        all_of_them = {each.name: each for each in (*known, *wanted)}
         if all_of_them or known:
-            self._write(path, spell(all_of_them.values()) + "\n")
+            self._write(self._folder / _LISTENERS, spell(all_of_them.values()) + "\n")
         return list(all_of_them.values())
+
+    def _known(self) -> list[Listener]:
+        path = self._folder / _LISTENERS
+        return [read_listener(each) for each in path.read_text(encoding="utf-8").split()] if path.exists() else []
+
+    def forget(self, name: str) -> None:
+        """Take a listener's line and login away. Raises ValueError when there is none of that name."""
+        known = {each.name: each for each in self._known()}
+        if (gone := known.pop(name, None)) is None:
+            raise ValueError(f"There is no listener {name!r}; there are {', '.join(known) or 'none'}.")
+        self._write(self._folder / _LISTENERS, spell(known.values()) + "\n")
+        (self._folder / _login_of(gone)).unlink(missing_ok=True)
+        (self._folder / gone.user / "nats_url").unlink(missing_ok=True)
 
     def _listener_url(self, listener: Listener, places: Places) -> str:
         """Kept with the administration too: a listener's own folder is somebody else's volume."""
-        url = self.ensure(f"{ADMINISTRATION}/{listener.user}_nats_url", f"nats://{new_seed()}@{places.nats}")
+        url = self.ensure(_login_of(listener), f"nats://{new_seed()}@{places.nats}")
         return self.ensure(f"{listener.user}/nats_url", url)
 
     def _ensure_broker(self, places: Places, listeners: Sequence[Listener]) -> None:
@@ -148,6 +169,10 @@ class _Files:
         fresh.write_text(text, encoding="utf-8")
         fresh.chmod(self._mode)
         fresh.replace(path)
+
+
+def _login_of(listener: Listener) -> str:
+    return f"{ADMINISTRATION}/{listener.user}_nats_url"
 
 
 def _public(url: str) -> str:

@@ -37,6 +37,7 @@ def handle(kind: str, event: dict, database: sqlite3.Connection) -> None:
     """A listener hears what it was made for, perhaps more than it acts on: the type says what an event carries."""
     if kind == "proposal.signed.v1":
         database.execute("insert into invoices values (?, ?)", [event["id"], event["total"]])
+        print(f"invoiced {event['total']} for the proposal {event['id']}", flush=True)
 
 
 invoices = sqlite3.connect(sys.argv[2])
