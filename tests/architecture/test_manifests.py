@@ -13,7 +13,9 @@ import msgspec
 import pytest
 import yaml
 
+from deploy.operators import site
 from deploy.secret_files import make_secrets
+from deploy.status import places
 from shared.messaging.topology import PROCESSES, SERVICES
 from shared.settings import variable
 from tests.architecture.settings_table import shape_of
@@ -137,7 +139,7 @@ def test_only_the_gateway_reaches_a_service_and_a_service_reaches_no_other(servi
     ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert ports == {5432, 4222, 53}
     assert "ports" not in COMPOSE["services"][service]
-    assert COMPOSE["services"][service]["networks"] == ["front", "database", "broker"]
+    assert COMPOSE["services"][service]["networks"] == [service, f"{service}-database"]
 
 
 def test_every_process_has_whatever_keeps_it_available():
@@ -259,7 +261,7 @@ def test_no_manifest_trusts_a_network_that_nobody_has_named():
         for value in re.findall(r"SERX_TRUSTED_PROXIES[^\n]*value: \"([^\"]*)\"", path.read_text()):
             with pytest.raises(ValueError, match="network"):
                 ip_network(value)
-    assert "SERX_TRUSTED_PROXIES" not in COMPOSE["services"]["gateway"]["environment"]
+    assert COMPOSE["services"]["gateway"]["environment"]["SERX_TRUSTED_PROXIES"] == "${SERX_TRUSTED_PROXIES:-}"
 
 
 def test_the_stream_keeper_runs_once_in_each_installation_with_its_own_secret(secrets: Path):
@@ -275,25 +277,56 @@ def test_the_stream_keeper_runs_once_in_each_installation_with_its_own_secret(se
 def test_compose_publishes_the_gateway_alone_and_on_this_host_alone():
     published = {name: each["ports"] for name, each in COMPOSE["services"].items() if "ports" in each}
     assert published == {"gateway": ["${SERX_PUBLISH:-127.0.0.1:8000}:8000"]}
-    assert {name for name, each in COMPOSE["services"].items() if "outside" in each.get("networks", ())} == {"gateway"}
-    assert all(network.get("internal") for name, network in COMPOSE["networks"].items() if name != "outside")
+    assert on_network("edge") == {"gateway"}
+    assert {name for name, network in COMPOSE["networks"].items() if not network.get("internal")} == {"edge"}
 
 
-def test_compose_has_a_network_for_each_purpose():
-    def of_network(network: str) -> set[str]:
-        return {name for name, each in COMPOSE["services"].items() if network in each.get("networks", ())}
+def on_network(network: str) -> set[str]:
+    return {name for name, each in COMPOSE["services"].items() if network in each.get("networks", ())}
 
-    assert of_network("front") == {"gateway", "serx", *SERVICES}
-    assert of_network("database") == {"postgres", "migration", "serx", *SERVICES}
-    assert of_network("broker") == {"nats", "streams", "serx", *PROCESSES}
+
+def test_compose_has_a_network_for_each_who_needs_another_and_no_wider_one():
+    wanted = {"edge": {"gateway"}, "administration": {"postgres", "migration", "serx"}}
+    wanted |= {"streams": {"nats", "streams"}, "listeners": {"nats", "listener"}}
+    for service in SERVICES:
+        wanted |= {service: {service, "gateway", "nats", "serx"}, f"{service}-database": {service, "postgres"}}
+    assert {network: on_network(network) for network in COMPOSE["networks"]} == wanted
+    for name, each in COMPOSE["services"].items():
+        assert each.get("networks") or each["network_mode"] == "none", name
+
+
+CAPABILITIES = {"postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}}
+"""It begins as root, gives its volume to the user `postgres`, and becomes that one."""
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
-def test_compose_bounds_every_container(name: str):
+def test_compose_bounds_and_confines_every_container(name: str):
     service = COMPOSE["services"][name]
     assert {"mem_limit", "cpus", "pids_limit", "logging"} <= set(service)
     assert "no-new-privileges:true" in service["security_opt"]
-    assert all("size=" in each for each in service.get("tmpfs", ()))
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert set(service.get("cap_add", ())) <= CAPABILITIES.get(name, set())
+    assert all("size=" in each for each in service["tmpfs"])
+
+
+def test_the_operators_container_knows_where_everything_is(secrets: Path):
+    service = COMPOSE["services"]["serx"]
+    environ = {**service["environment"], "SERX_SECRETS_DIR": str(secrets / "administration")}
+    found = places.found(None, environ)
+    gateway = COMPOSE["services"]["gateway"]["environment"]
+    assert found.processes == {
+        "gateway": "http://gateway:8000",
+        **{each: gateway[f"SERX_{each.upper()}_URL"] for each in SERVICES},
+    }
+    assert found.broker_login == site.found(None, environ).broker
+    assert set(site.found(None, environ).dsns()) == set(SERVICES)
+
+
+def test_a_listeners_own_folder_can_be_made_in_compose_and_its_login_stays():
+    service = COMPOSE["services"]["secrets"]
+    assert "/secrets" in [each.partition(":")[0] for each in service["tmpfs"]]
+    assert "secrets-administration:/secrets/administration" in service["volumes"]
 
 
 def test_the_monitoring_of_a_broker_that_we_configure_is_for_its_own_host_alone(secrets: Path):

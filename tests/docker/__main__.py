@@ -14,14 +14,15 @@ import time
 
 import httpx
 
-from tests.docker import standins
-from tests.docker.compose import ROOT, Compose, docker, is_healthy, kill, rows, starts
+from tests.docker import standins, walls
+from tests.docker.compose import PROJECT, ROOT, Compose, docker, is_healthy, kill, rows, starts
 from tests.docker.load import Load, under_load
 from tests.support.servers import until
 
 IMAGE = "serx-verified:latest"
 PORTS = (18000, 18001)
 PROCESSES = ("gateway", "identity", "proposals", "engagements", "conversations", "orders")
+SCALED = [f"--scale={process}=2" for process in PROCESSES]
 HEAL_SECONDS = 240
 
 
@@ -48,19 +49,49 @@ async def main() -> None:
 
 async def verify(compose: Compose) -> None:
     began = time.monotonic()
-    compose("up", "-d", *(f"--scale={process}=2" for process in PROCESSES))
+    compose("up", "-d", *SCALED)
     containers = compose.containers()
     await _healthy(*containers.values())
     print(f"up: {len(containers)} containers healthy after {time.monotonic() - began:.0f} s")
+    assert walls.reached(containers, PROJECT, IMAGE) == walls.expected()
+    print("walls: every process opens the ports that it needs, and a stranger on the edge the gateway's alone")
     told = compose("run", "--rm", "--no-deps", "serx", "demo")
     token = re.search(r"serx_[\w-]+", told)
     assert token, told
     assert "Signed" in told, told
     print("demo: one proposal signed")
+    _commands_work(compose)
+    await _the_example_hears(compose)
     load = Load([f"http://127.0.0.1:{port}" for port in PORTS], token[0])
     await _killed_one_by_one(containers, load)
     await _restarted_one_by_one(containers, load)
     await _nothing_is_lost(containers["postgres_1"], load)
+
+
+def _commands_work(compose: Compose) -> None:
+    """As docs/operations.md has them; `check` runs them, so that each ends with 0."""
+    for command in (["status"], ["check"], ["sagas", "list"], ["parked", "list"], ["outbox"]):
+        compose("run", "--rm", "--no-deps", "serx", *command)
+    print("commands: the installation is healthy, its databases agree")
+
+
+async def _the_example_hears(compose: Compose) -> None:
+    """docs/operations.md, "A service that listens", word for word; and the installation comes up afterwards."""
+    compose(
+        "run", "--rm", "secrets", "secrets", "/secrets", "--readable", "--listener", "billing=proposal.signed,order.*"
+    )
+    compose("restart", "nats")
+    compose("run", "--rm", "--no-deps", "serx", "listeners")
+    (url,) = re.findall(r"nats://\S+", compose("run", "--rm", "--no-deps", "serx", "listeners", "list"))
+    name = f"{PROJECT}-billing"
+    compose("run", "-d", "--name", name, "listener", url, "invoices.db")
+    try:
+        await until(lambda: "invoiced 14500.00" in docker("logs", name), within_seconds=30)
+        assert "billing (listener)" in compose("run", "--rm", "--no-deps", "serx", "status")
+    finally:
+        docker("rm", "--force", name)
+    compose("up", "-d", *SCALED)
+    print("listener: the example heard of the signature")
 
 
 async def _killed_one_by_one(containers: dict[str, str], load: Load) -> None:
