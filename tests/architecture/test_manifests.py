@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 import yaml
 
+from deploy.local import binaries
 from deploy.operators import site
 from deploy.secret_files import make_secrets
 from deploy.status import places
@@ -331,6 +333,32 @@ def test_a_listeners_own_folder_can_be_made_in_compose_and_its_login_stays():
 
 def test_the_monitoring_of_a_broker_that_we_configure_is_for_its_own_host_alone(secrets: Path):
     assert 'http: "127.0.0.1:8222"' in (secrets / "nats/nats.conf").read_text()
+
+
+def test_the_servers_of_the_examples_have_a_limit_for_each_resource():
+    nats, postgres = example("nats.values.yaml"), example("postgres.cloudnative-pg.yaml")
+    for resources in (nats["container"]["merge"]["resources"], postgres["spec"]["resources"]):
+        for kind in ("requests", "limits"):
+            assert set(resources[kind]) == {"cpu", "memory", "ephemeral-storage"}
+
+
+def test_nats_takes_what_its_chart_makes_of_the_example(secrets: Path, tmp_path: Path):
+    """As the chart renders it: JSON, in which `$include` becomes a directive and `<< … >>` loses its quotes."""
+    told = example("nats.values.yaml")["config"]
+    config = {"jetstream": told["jetstream"]["merge"] | {"store_dir": str(tmp_path / "data")}, **told["merge"]}
+    text = re.sub(r'".*\$include": "(.*)",?', r"include \1;", json.dumps(config, indent=2))
+    text = re.sub(r'"<<\s+(.*)\s+>>"', r"\1", text)
+    for folder in ("nats-config", "nats-users"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "nats-config/nats.conf").write_text(text)
+    (tmp_path / "nats-users/users.conf").write_text((secrets / "nats/users.conf").read_text())
+    command = [str(binaries.find().nats_server), "-t", "-c", str(tmp_path / "nats-config/nats.conf")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def example(name: str) -> dict[str, Any]:
+    return yaml.safe_load((MANIFESTS / "examples" / name).read_text())
 
 
 def test_no_secret_is_in_a_manifest():
