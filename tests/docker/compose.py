@@ -43,8 +43,9 @@ def docker(*arguments: str) -> str:
 
 
 def is_healthy(container: str) -> bool:
+    """Whether it runs, and says that it is ready, if it says anything: the stream keeper does not."""
     state = json.loads(docker("inspect", "--format", "{{json .State}}", container))
-    return state["Running"] and state["Health"]["Status"] == "healthy"
+    return state["Running"] and ("Health" not in state or state["Health"]["Status"] == "healthy")
 
 
 def starts(container: str) -> str:
