@@ -45,13 +45,16 @@ class StreamWatch:
         self.all_there = False
         self.differences: Mapping[str, tuple[str, ...]] = {}
         """The fields that are not as they are to be, by stream (`EVENTS`) and consumer (`EVENTS.orders`)."""
-        bus.on_reconnect(self._reconnected)
+        # The bus counts as connected before it calls back: what was seen over the old connection ends with that one.
+        bus.on_disconnect(self._look_again)
+        bus.on_reconnect(self._look_again)
 
     async def run(self) -> None:
         """Look, wait; for ever."""
         while True:
             self._look_now.clear()
-            self.all_there = await self._look()
+            found = await self._look()
+            self.all_there = found and not self._look_now.is_set()
             try:
                 async with asyncio.timeout(CHECK_SECONDS if self.all_there else MISSING_WAIT_SECONDS):
                     await self._look_now.wait()
@@ -63,7 +66,7 @@ class StreamWatch:
         found = [(name, float(bool(fields))) for name, fields in self.differences.items()]
         return [metrics.gauges("serx_stream_differs", "Whether it is not as it is to be.", "name", found)]
 
-    async def _reconnected(self) -> None:
+    async def _look_again(self) -> None:
         self.all_there = False
         self._look_now.set()
 

@@ -221,5 +221,27 @@ async def test_a_service_sees_what_differs_and_that_it_is_right_again(tmp_path):
         await end([watching])
 
 
+async def test_what_was_seen_of_the_streams_ends_with_the_connection(tmp_path):
+    async with server(tmp_path / "nats") as broker, broker.bus("orders") as bus:
+        watch = StreamWatch("orders", bus, unnoticed)
+        seen: list[bool] = []
+
+        async def lost() -> None:
+            seen.append(watch.all_there)
+
+        bus.on_disconnect(lost)
+        watching = asyncio.create_task(watch.run())
+        await look(broker)
+        await until(lambda: watch.all_there)
+        await broker.kill()
+        await until(lambda: seen)
+        assert seen == [False]
+        await end([watching])
+
+
+async def unnoticed(name: str, at: str) -> None:
+    """What is done with a stream's age, where it is of no interest."""
+
+
 def differs(watch: StreamWatch, fields: tuple[str, ...]) -> Callable[[], bool]:
     return lambda: watch.differences[EVENTS] == fields
