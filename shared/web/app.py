@@ -15,6 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from shared import clock, failpoints, metrics, telemetry
@@ -113,7 +114,13 @@ async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | No
 
 def _options(request: Request[Any, Any, Any]) -> Response[Any]:
     """All methods of the path, where Litestar's own answer names those of one handler."""
-    methods = request.app.route_handler_method_map[request.scope["path_template"]]
+    template = request.scope["path_template"]
+    methods = {
+        method
+        for route in request.app.routes
+        if isinstance(route, HTTPRoute) and route.path_format == template
+        for method in route.methods
+    }
     return Response(b"", status_code=204, headers={"allow": ", ".join(sorted(methods))})
 
 
