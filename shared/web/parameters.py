@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 import msgspec
 from litestar import Request
@@ -43,11 +44,23 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
 def _errors(request: Request[Any, Any, Any]) -> Errors:
     given, kinds = request.query_params, _kinds(request.route_handler)
     known = _parameters(request.route_handler) - set(request.path_params)
-    errors: Errors = {}
+    errors = _not_text(request.scope["query_string"])
     for name in given:
         values = given.getall(name)
         if fault := _fault(name, values, is_known=name in known, kind=kinds.get(name)):
-            errors[name] = [fault]
+            errors.setdefault(name, [fault])
+    return errors
+
+
+def _not_text(query: bytes) -> Errors:
+    """What is not UTF-8: Litestar puts U+FFFD in its place."""
+    errors: Errors = {}
+    for pair in query.split(b"&") if b"%" in query else ():
+        try:
+            unquote_to_bytes(pair).decode()
+        except UnicodeDecodeError:
+            name = unquote_plus(pair.partition(b"=")[0].decode())
+            errors[name] = ["Expected text in UTF-8."]
     return errors
 
 

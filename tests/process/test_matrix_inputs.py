@@ -296,6 +296,35 @@ async def test_a_parameter_that_cannot_be_read_or_is_unknown_is_400_and_named(in
     assert found == {}
 
 
+async def test_text_in_a_query_that_is_not_utf_8_is_400_and_named(installation: Installation, world: World):
+    """In the value and in the name of every parameter, and of one that there is not."""
+    admin, found, tried = installation.ready["demo"]["admin_token"], {}, 0
+    for route in world.routes:
+        if (route.method, route.path) in PUBLIC:
+            continue
+        told = [one["name"] for one in route.operation.get("parameters", []) if one.get("in") == "query"]
+        spelled = [(f"{name}={text}", name) for name in [*told, "unknown"] for text in ("%ff", "%ed%a0%80", "a%c3")]
+        for query, name in [*spelled, ("a%80b=1", "a\ufffdb")]:
+            answer = await installation.call_as(admin, route.method.upper(), f"{route.filled(world.ids)}?{query}")
+            tried += 1
+            if answer.status_code != 400 or not is_problem(answer) or name not in answer.json().get("errors", {}):
+                found[f"{route}?{query}"] = (answer.status_code, answer.text[:200])
+    assert found == {}
+    assert tried > 400
+
+
+async def test_options_names_the_methods_of_every_path(installation: Installation, world: World):
+    found, methods = {}, dict[str, set[str]]()
+    for route in world.routes:
+        methods.setdefault(route.path, {"OPTIONS"}).add(route.method.upper())
+    for route in world.routes:
+        expected = methods[route.path] | ({"HEAD"} if "GET" in methods[route.path] else set())
+        answer = await installation.call("OPTIONS", route.filled(world.ids))
+        if answer.status_code != 204 or set(answer.headers["allow"].split(", ")) != expected:
+            found[route.path] = (answer.status_code, answer.headers.get("allow"), expected)
+    assert found == {}
+
+
 async def test_head_answers_wherever_get_does(installation: Installation, world: World):
     """With the same headers (but what moves by itself), and no body."""
     moving = {"x-request-id", "ratelimit", "content-length"}
