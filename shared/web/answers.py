@@ -24,7 +24,7 @@ def single(request: Request[Any, Any, Any], view: msgspec.Struct, version: int, 
     """The answer with one resource, as the caller may see it; 304 when the caller of a GET has it already."""
     body = msgspec.json.encode(shown_to(request.state["actor"], view))
     tag = etag(version, body)
-    if request.method == "GET" and _names(request.headers.get("if-none-match"), tag):
+    if request.method == "GET" and _names(listed(request, "if-none-match"), tag):
         return Response(b"", status_code=304, headers={"etag": tag})
     return Response(body, status_code=status, media_type="application/json", headers={"etag": tag})
 
@@ -43,11 +43,17 @@ def require_match(request: Request[Any, Any, Any], version: int) -> None:
 
 def versions_named(request: Request[Any, Any, Any]) -> frozenset[int] | None:
     """The versions that the request's `If-Match` allows; None when it has none, or names any (`*`)."""
-    sent = request.headers.get("if-match")
+    sent = listed(request, "if-match")
     if sent is None or sent.strip() == "*":
         return None
     named = (tag.strip().strip('"').partition(".")[0] for tag in sent.split(","))
     return frozenset(int(version) for version in named if _VERSION.fullmatch(version))
+
+
+def listed(request: Request[Any, Any, Any], name: str) -> str | None:
+    """The value of a header that is a list, its lines joined (RFC 9110, 5.3); None when there is none."""
+    lines = request.headers.getall(name, [])
+    return ", ".join(lines) if lines else None
 
 
 def _names(told: str | None, tag: str) -> bool:

@@ -53,9 +53,9 @@ class JsonRequest(Request[Any, Any, Any]):
         Raises NotJson (415) and InvalidInput (400) with the errors of all fields.
         """
         field = self.route_handler.parsed_data_field
-        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = ", ".join(self.headers.getall("content-type", [])).partition(";")[0].strip().lower()
         try:
-            if self.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+            if not _is_uncoded(self.headers.getall("content-encoding", [])):
                 raise NotJson("The body must be sent as it is, without a Content-Encoding.", headers=_UNCODED)
             if media_type != "application/json":
                 raise NotJson("The body must be sent as application/json.")
@@ -78,6 +78,10 @@ async def look_for_resource(request: Request[Any, Any, Any]) -> None:
     look = request.route_handler.opt.get("resource")
     if look is not None:
         await look(request)
+
+
+def _is_uncoded(codings: list[str]) -> bool:
+    return all(coding.strip().lower() in ("identity", "") for coding in codings)
 
 
 def decode(body: bytes, shape: Any) -> Any:

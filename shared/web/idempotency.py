@@ -74,12 +74,14 @@ async def key_of(request: Request[Any, Any, Any], actor: Actor) -> Key | None:
     """The caller's key, if the request has one; 1–255 printable characters, quoted or bare.
 
     A handler whose calls belong to less than the caller names it as `opt={"key_scope": …}` (logout, to its session).
-    Raises InvalidInput for anything else.
+    Raises InvalidInput for anything else, and for several.
     """
-    sent = request.headers.get(HEADER)
-    if sent is None or request.method != "POST":
+    lines = request.headers.getall(HEADER, [])
+    if not lines or request.method != "POST":
         return None
-    spelled = _SPELLING.match(sent)
+    if len(lines) > 1:
+        raise InvalidInput({"Idempotency-Key": ["This header may be given once."]})
+    spelled = _SPELLING.match(lines[0])
     if spelled is None:
         raise InvalidInput({"Idempotency-Key": [f"Expected 1 to {MAX_LENGTH} printable ASCII characters."]})
     text = spelled[1][1:-1] if spelled[1].startswith('"') else spelled[1]

@@ -33,7 +33,7 @@ class Handler:
 
 
 async def key(
-    told: str | None,
+    told: str | tuple[str, ...] | None,
     *,
     method: str = "POST",
     path: str = "/api/orders",
@@ -42,7 +42,8 @@ async def key(
     opt: dict[str, Any] | None = None,
 ) -> Key | None:
     """The key of a request that says so."""
-    headers = [] if told is None else [(b"idempotency-key", told.encode("latin-1"))]
+    lines = (told,) if isinstance(told, str) else told or ()
+    headers = [(b"idempotency-key", line.encode("latin-1")) for line in lines]
     scope: Any = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
     request = type("SentNow", (Sent,), {"arrived": body})(scope | {"route_handler": Handler(opt or {})})
     return await key_of(request, actor)
@@ -79,6 +80,13 @@ async def test_a_key_is_quoted_or_bare(told: str, text: str):
     "told", ["", "   ", '""', '" "', "é", "a\x01b", "a\x7f", "k" * (MAX_LENGTH + 1), '"', '"a', 'a"']
 )
 async def test_another_key_is_refused_by_name(told: str):
+    with pytest.raises(InvalidInput) as refused:
+        await key(told)
+    assert list(refused.value.errors) == ["Idempotency-Key"]
+
+
+@pytest.mark.parametrize("told", [("a", "b"), ("a", "a"), ("a", "")])
+async def test_two_keys_are_refused_by_name(told: tuple[str, ...]):
     with pytest.raises(InvalidInput) as refused:
         await key(told)
     assert list(refused.value.errors) == ["Idempotency-Key"]

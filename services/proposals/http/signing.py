@@ -23,7 +23,7 @@ from shared.database import UniqueViolated
 from shared.errors import InvalidInput, NotFound
 from shared.ids import parse_id
 from shared.web.actor import Actor
-from shared.web.answers import versions_named
+from shared.web.answers import listed, versions_named
 from shared.web.heads import HEAD_BYTES
 from shared.web.idempotency import REPLAYED, key_sent, used_key
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -89,7 +89,7 @@ class SignController(Controller):
             key=key_sent(request),
         )
         try:
-            answer = await desk.sign(actor, call, wait_seconds=_wait(prefer))
+            answer = await desk.sign(actor, call, wait_seconds=_wait(prefer and listed(request, "prefer")))
         except UniqueViolated:
             # The caller used the same key between our look and our T1.
             earlier = await used_key(request, database, actor)
