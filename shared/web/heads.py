@@ -73,6 +73,8 @@ _BARE: Final = Framing(length=None, is_chunked=False, expects_continue=False)
 
 def framing_of(method: str, version: str, url: bytes, headers: Headers) -> Framing:
     """Check a whole head of at most FIELDS_MOST fields, and say how its body comes. Raises Unreadable."""
+    if version not in ("1.0", "1.1"):
+        raise Unreadable(MALFORMED)
     size = len(method) + len(url) + _REST + sum(len(name) + len(value) + _FIELD_REST for name, value in headers)
     if size > HEAD_BYTES:
         raise Unreadable(HEAD_TOO_LARGE)
@@ -114,7 +116,7 @@ def in_origin_form(url: bytes, headers: Headers) -> bytes:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserError as error:
         raise Unreadable(MALFORMED) from error
-    if parsed.schema not in (b"http", b"https") or not parsed.host:
+    if parsed.schema not in (b"http", b"https") or not parsed.host or parsed.userinfo is not None:
         raise Unreadable(MALFORMED)
     host = parsed.host if b":" not in parsed.host else b"[" + parsed.host + b"]"
     authority = host + (b":%d" % parsed.port if parsed.port else b"")

@@ -138,6 +138,10 @@ async def test_trailers_are_dropped(here: Server):
         CHUNKED + b"zz\r\n",
         CHUNKED + b"ffffffffffffffffff\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/2.0\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/0.9\r\n" + HOST + b"\r\n",
+        b"GET /\r\n\r\n",
+        b"GET http://me@serx/ HTTP/1.1\r\n" + HOST + b"\r\n",
     ],
 )
 async def test_what_cannot_be_read_is_400_and_ends_the_connection(here: Server, request_bytes: bytes):
