@@ -15,6 +15,11 @@ _REFUSED: Final = re.compile(rb"(?:^|,)\s*gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re
 _COMPRESSIBLE: Final = (b"application/json", b"application/problem+json")
 
 
+def takes_gzip(accepted: bytes) -> bool:
+    """Whether a caller whose `Accept-Encoding` is `accepted` takes gzip (RFC 9110, 12.5.3)."""
+    return b"gzip" in accepted.lower() and not _REFUSED.search(accepted)
+
+
 def compressed(answer: Answer, accepted: bytes) -> Answer:
     """The answer for a caller whose `Accept-Encoding` is `accepted`; streams and small ones stay as they are."""
     body = answer.body
@@ -23,7 +28,7 @@ def compressed(answer: Answer, accepted: bytes) -> Answer:
     if not (answer.header(b"content-type") or b"").startswith(_COMPRESSIBLE):
         return answer
     answer.headers = [*answer.headers, (b"vary", b"Accept-Encoding")]
-    if b"gzip" not in accepted.lower() or _REFUSED.search(accepted):
+    if not takes_gzip(accepted):
         return answer
     small = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
     kept = [(name, value) for name, value in answer.headers if name != b"content-length"]

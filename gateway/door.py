@@ -13,7 +13,7 @@ from gateway import composition, refusals
 from gateway.answers import Answer, Headers
 from gateway.authentication import credential_in
 from gateway.call import Call, CallerGone, begin
-from gateway.compression import compressed
+from gateway.compression import compressed, takes_gzip
 from gateway.cors import Cors
 from gateway.credentials import Caller, Credentials, TooManyUnknown
 from gateway.forwarding import Forwarding, abandon
@@ -142,9 +142,17 @@ class Door:
 
         if "\0" in call.path or b"%00" in call.scope["query_string"]:
             raise NullCharacter
-        # A HEAD is a GET whose body the server leaves out.
-        scope: Any = {**call.scope, "method": "GET"} if call.method == "HEAD" else call.scope
-        await self._own(scope, receive, signed)
+        await self._own(_own_scope(call), receive, signed)
+
+
+def _own_scope(call: Call) -> Any:
+    """What the gateway's own application is asked: its compression does not know what `gzip;q=0` means."""
+    scope = dict(call.scope)
+    if call.method == "HEAD":
+        scope["method"] = "GET"  # whose body the server leaves out
+    if not takes_gzip(call.named.get(b"accept-encoding", b"")):
+        scope["headers"] = [(name, value) for name, value in call.headers if name != b"accept-encoding"]
+    return scope
 
 
 def _refused(call: Call, refusal: Refusal) -> Answer:
