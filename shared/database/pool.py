@@ -18,10 +18,9 @@ from prometheus_client.metrics_core import Metric
 
 from shared.database import gauges
 from shared.database.connections import Connection, Connections
-from shared.database.errors import CommitUnknown, DatabaseAway, DatabaseBusy, UniqueViolated, translated
+from shared.database.errors import CommitUnknown, DatabaseAway, translated
 from shared.database.group_commit import GroupCommit
 from shared.database.transaction import Joint, Single, Tx
-from shared.errors import InvalidInput
 from shared.settings import ServiceSettings
 
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -101,7 +100,7 @@ class Database:
             except DatabaseAway as error:
                 connections.throw_away(connection)
                 raise CommitUnknown(str(error)) from error
-            except (DatabaseBusy, UniqueViolated, InvalidInput):  # the server has answered: nothing is under way
+            except Exception:  # the server has answered, or was not asked: nothing is under way
                 connections.give_back(connection)
                 raise
             except BaseException:
