@@ -53,12 +53,17 @@ def _introduction() -> list[ControllerRouterHandler]:
         """Name, version, and where everything is."""
         return index
 
+    @get("/", summary="Index", tags=["API"])
+    async def read_root() -> Index:
+        """The index, as at `/api`."""
+        return index
+
     @get("/api/health", summary="Health", tags=["API"])
     async def read_health() -> Health:
         """Whether the API answers at all; `/health/ready` says more."""
         return Health("healthy", index.version, clock.now().astimezone(UTC))
 
-    return [read_index, read_health]
+    return [read_index, read_root, read_health]
 
 
 def _documentation(document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:

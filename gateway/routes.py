@@ -33,7 +33,7 @@ OWNERS: Final[dict[str, Service]] = {
     "order-tasks": Service.ORDERS,
 }
 LOGIN: Final = "/api/auth/login"
-OWN_PATHS: Final = frozenset({"/api", "/api/health", "/api/openapi.json", "/api/docs"})
+OWN_PATHS: Final = frozenset({"/", "/api", "/api/health", "/api/openapi.json", "/api/docs"})
 _HEALTH: Final = "/health/"
 OTHER: Final = "other"
 _AUTH: Final = frozenset({"login", "logout", "me"})
@@ -54,7 +54,7 @@ def owner_of(path: str) -> Service | None:
 
 def is_own(path: str) -> bool:
     """Whether the gateway itself answers at `path`."""
-    return plain(path) in OWN_PATHS or path.startswith(_HEALTH)
+    return path in OWN_PATHS or plain(path) in OWN_PATHS or path.startswith(_HEALTH)
 
 
 def is_public(method: str, path: str) -> bool:

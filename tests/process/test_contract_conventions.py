@@ -233,7 +233,7 @@ async def test_public_pages_need_no_credential_and_nothing_else_is_there(stage: 
     health = await stage.got("admin", "GET /api/health")
     assert (set(health), health["status"]) == ({"status", "version", "timestamp"}, "healthy")
     assert TIME_IN_UTC.fullmatch(health["timestamp"])
-    for path in ("/api", "/api/health", "/health/live", "/health/ready", "/api/openapi.json", "/api/docs"):
+    for path in ("/", "/api", "/api/health", "/health/live", "/health/ready", "/api/openapi.json", "/api/docs"):
         assert (await stage.installation.call_as(None, "GET", path)).status_code == 200, path
     for path in ("/api/tickets", "/api/order-messages", "/api/orders/{order_id}/messages", "/metrics", "/internal/x"):
         assert (await stage.installation.call_as(None, "GET", path.format_map(stage.ids))).status_code == 401, path

@@ -21,6 +21,7 @@ from tests.support.servers import until
 
 METHODS = ("get", "post", "put", "delete")
 PUBLIC = {
+    ("get", "/"),
     ("get", "/api"),
     ("get", "/api/health"),
     ("get", "/api/openapi.json"),

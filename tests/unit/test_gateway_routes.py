@@ -58,6 +58,7 @@ def test_what_is_not_in_the_table_or_climbs_out_of_it_does_not_exist(path: str) 
     ("method", "path"),
     [
         ("POST", "/api/auth/login"),
+        ("GET", "/"),
         ("GET", "/api"),
         ("HEAD", "/api/health"),
         ("GET", "/health/live"),
@@ -77,7 +78,8 @@ def test_the_public_calls(method: str, path: str) -> None:
         ("POST", "/api"),
         ("DELETE", "/api/health"),
         ("GET", "/api/auth/me"),
-        ("GET", "/"),
+        ("GET", "//"),
+        ("POST", "/"),
         ("GET", "/nothing"),
         ("POST", "/api/auth/logout"),
         ("GET", "/health"),

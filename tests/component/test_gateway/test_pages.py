@@ -21,6 +21,7 @@ def _document(path: str) -> dict[str, object]:
 async def test_the_index_says_where_everything_is(here: World) -> None:
     async with _anyone(here) as caller:
         body = (await caller.get("/api")).json()
+        assert (await caller.get("/")).json() == body
     assert body["name"] == "Service-Engine-X"
     assert body["version"]
     assert body["endpoints"]["health"] == "/api/health"
