@@ -11,6 +11,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from services.engagements.domain import engagements as domain
+from services.engagements.model import MOST_PROJECTS
 from shared import clock
 from shared.contracts.engagements import EngagementQuestion
 from shared.contracts.identity import CloseClient
@@ -25,6 +26,12 @@ from tests.support.databases import Databases, opened
 from tests.support.interference import is_waiting_for_a_lock
 from tests.support.servers import Broker, until
 from tests.support.services import Service, running
+
+ADD_PROJECTS = """
+insert into projects (id, org_id, engagement_id, client_id, name, description, status, phase, created_at, updated_at)
+select gen_random_uuid(), $1, $2, $3, lpad(n::text, 4, '0'), 'Long', 1, 1,
+  now() + n * interval '1 second', now() from generate_series(1, $4::int) n
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -460,3 +467,15 @@ async def test_lists_are_narrowed_by_status_and_client(desk: Desk, service: Serv
     assert await desk.ids(f"engagements?client_id={first['client_id']}&status=2") == []
     assert await desk.ids("engagements?sort=status:desc") == [second["id"], first["id"]]
     assert await as_client(desk, service, UUID(first["client_id"])).ids("engagements") == [first["id"]]
+
+
+async def test_an_engagement_brings_its_first_thousand_projects_along(desk: Desk, database: Database):
+    engagement = await desk.engagement()
+    async with database.transaction(desk.org) as tx:
+        await tx.run(ADD_PROJECTS, desk.org, engagement["id"], engagement["client_id"], MOST_PROJECTS + 1)
+    names = [project["name"] for project in (await desk.got("GET", f"engagements/{engagement['id']}"))["projects"]]
+    assert names == [f"{number:04}" for number in range(1, MOST_PROJECTS + 1)]
+    last = f"projects?engagement_id={engagement['id']}&limit=1"
+    listed = await desk.got("GET", last)
+    assert (listed["meta"]["total"], listed["data"][0]["name"]) == (MOST_PROJECTS + 1, f"{MOST_PROJECTS + 1:04}")
+    assert listed["data"][0]["description"] == "Long"

@@ -10,6 +10,9 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from services.conversations.model import MOST_MESSAGES
+from services.conversations.store.conversations import MOST_SUMMARIES
+from services.engagements.model import MOST_CONVERSATIONS
 from shared import clock
 from shared.contracts.engagements import ProjectState
 from shared.database import Database
@@ -22,6 +25,19 @@ from tests.support.databases import Databases
 from tests.support.interference import away
 from tests.support.servers import until
 from tests.support.services import Service
+
+ADD_CONVERSATIONS = """
+insert into conversations (id, org_id, project_id, subject, status, created_at, updated_at, message_count,
+  last_message_at)
+select gen_random_uuid(), $1, $2, lpad(n::text, 4, '0'), 1, now(), now(), 1, now() + n * interval '1 second'
+from generate_series(1, $3::int) n
+"""
+ADD_MESSAGES = """
+insert into messages (id, org_id, conversation_id, sender_id, sender_name, sender_email, is_from_client, content,
+  created_at, updated_at)
+select gen_random_uuid(), $1, $2, $3, 'Jo', 'jo@agency.example', false, n::text, now() + n * interval '1 second', now()
+from generate_series(1, $4::int) n
+"""
 
 
 async def talks(database: Database, project: ProjectState, subject: str, *, internal: int = 0, open_: int = 0) -> UUID:
@@ -172,3 +188,30 @@ async def test_it_is_live_but_not_ready_while_its_database_is_away(service: Serv
         assert (answer.status_code, answer.json()["checks"]["database"]) == (503, False)
         assert (await service.call(None, "GET", "/health/live")).status_code == 200
     await until(service.is_ready)
+
+
+async def test_an_engagement_brings_its_thousand_liveliest_conversations_along(
+    service: Service, orchestrator: Orchestrator, database: Database, staff: Actor
+):
+    project = project_of(staff.org_id, engagement_id=new_id())
+    await tells(orchestrator, database, "opened", project)
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run(ADD_CONVERSATIONS, staff.org_id, project.id, MOST_SUMMARIES + 1)
+    subjects = [summary["subject"] for summary in await summaries(service, staff, project.engagement_id)]
+    assert subjects == [f"{number:04}" for number in range(MOST_SUMMARIES + 1, 1, -1)]
+    assert MOST_SUMMARIES == MOST_CONVERSATIONS  # as the document has it
+
+
+async def test_a_conversation_brings_its_newest_hundred_messages_along(
+    service: Service, orchestrator: Orchestrator, database: Database, staff: Actor
+):
+    project = project_of(staff.org_id, engagement_id=new_id())
+    await tells(orchestrator, database, "opened", project)
+    conversation = await talks(database, project, "long", open_=MOST_MESSAGES + 1)
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run(ADD_MESSAGES, staff.org_id, conversation, staff.id, MOST_MESSAGES + 1)
+    path = f"/api/projects/{project.id}/conversations/{conversation}"
+    read = (await service.call(staff, "GET", path)).json()
+    contents = [message["content"] for message in read["messages"]]
+    assert contents == [str(number) for number in range(2, MOST_MESSAGES + 2)]
+    assert read["message_count"] == MOST_MESSAGES + 1
