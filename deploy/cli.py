@@ -8,7 +8,7 @@ from typing import Literal
 
 from deploy.failure import Failure
 
-_COMMANDS = {
+COMMANDS = {
     "up": ("deploy.local.command:up", "Run everything on this machine, without Docker, until Ctrl-C."),
     "run": ("deploy.cli:run_process", "Serve one process in the foreground."),
     "org": ("deploy.org:app", "Organisations of this installation."),
@@ -55,7 +55,7 @@ def _dispatch(arguments: list[str]) -> None:
 
     app = App(name="serx", help="Service-Engine-X: one signature becomes an engagement, its projects and an order.")
     app.version = _version
-    for name, (place, line) in _COMMANDS.items():
+    for name, (place, line) in COMMANDS.items():
         # In `serx --help` the line has to do: the whole text would mean importing every command.
         app.command(place, name=name, help=None if arguments[:1] == [name] else line)
     app(arguments)

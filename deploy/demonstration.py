@@ -9,12 +9,12 @@ from secrets import token_urlsafe
 import aiohttp
 
 from deploy import org
-from deploy.environment import setting
+from deploy.environment import checked, setting, token
 from deploy.failure import Failure
-from deploy.local import walkthrough
+from deploy.local import existing, walkthrough
 from deploy.local.api import Api, ApiRefused
 from deploy.local.demo import ADMIN_EMAIL, NAME
-from deploy.local.folder import DataFolder, read
+from deploy.local.folder import DataFolder
 from deploy.local.ready import Ready
 from deploy.local.screen import Screen
 from deploy.operators.site import DEFAULT_FOLDER
@@ -36,33 +36,31 @@ def demonstrate(*, url: str | None = None, data_dir: Path | None = None) -> None
     data_dir
         Data folder of a running `serx up`; .serx, unless the environment or --url names a gateway.
     """
-    named = url or setting(_URL)
-    local = None if data_dir is None and (named or setting(_TOKEN)) else _running(data_dir)
+    named = checked("--url", url) if url else setting(_URL)
+    public, given = setting(_PUBLIC_URL), token(_TOKEN)
+    local = None if data_dir is None and (named or given) else _running(data_dir)
     gateway = (named or (local and local.gateway_url) or "http://127.0.0.1:8000").rstrip("/")
-    token = setting(_TOKEN) or (local and local.demo and local.demo.admin_token) or _of_a_new_organisation()
+    admin_token = given or (local and local.demo and local.demo.admin_token) or _of_a_new_organisation()
     try:
-        walked = asyncio.run(_walk(gateway, token))
+        walked = asyncio.run(_walk(gateway, admin_token))
     except ApiRefused as refusal:
         raise Failure(f"The walk-through failed at {refusal.call}: {refusal.title}", [refusal.detail]) from refusal
     screen = Screen()
     screen.show(walkthrough.table(walked))
-    for line in walkthrough.links(walked, setting(_PUBLIC_URL) or gateway, token):
+    for line in walkthrough.links(walked, public or gateway, admin_token):
         screen.say(line)
 
 
 def _running(data_dir: Path | None) -> Ready | None:
     """What `serx up` on the folder says of itself. Raises Failure for a folder that was named and says nothing."""
-    path = DataFolder((data_dir or DEFAULT_FOLDER).absolute()).ready
-    if path.exists():
-        return read(path, Ready)
-    if data_dir is not None:
-        raise Failure(f"No `serx up` is running on {path.parent}: there is no {path.name}.")
-    return None
+    if data_dir is None and not existing.is_there(DataFolder(DEFAULT_FOLDER.absolute()).ready):
+        return None
+    return existing.serving(data_dir or DEFAULT_FOLDER)[1]
 
 
-async def _walk(gateway: str, token: str) -> walkthrough.Walk:
+async def _walk(gateway: str, admin_token: str) -> walkthrough.Walk:
     async with aiohttp.ClientSession() as session:
-        return await walkthrough.walk(Api(session, gateway), admin_token=token, client_token=None)
+        return await walkthrough.walk(Api(session, gateway), admin_token=admin_token, client_token=None)
 
 
 def _of_a_new_organisation() -> str:

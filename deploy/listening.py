@@ -15,8 +15,8 @@ from cyclopts import App, Parameter
 
 from deploy.environment import setting
 from deploy.failure import Failure
+from deploy.local import existing
 from deploy.local import listeners as local
-from deploy.local.folder import DataFolder
 from deploy.operators.site import DEFAULT_FOLDER, Site, found
 from shared.messaging.listeners import USER_PREFIX, Listener, consumer_config, read_listener
 from shared.messaging.topology import EVENTS
@@ -43,8 +43,9 @@ def add(name: str, *, hears: str, data_dir: Folder = None) -> None:
         Types of events, as `proposal.signed,order.*`; docs/asyncapi.json has them all.
     """
     (listener,) = _read([f"{name}={hears}"])
-    folder = _folder(data_dir)
-    local.change(folder, {each.name: each for each in (*local.known(folder), listener)}.values())
+    folder, ready = existing.serving(data_dir or DEFAULT_FOLDER)
+    known = {each.name: each for each in (*local.known(folder), listener)}
+    local.change(folder, existing.process(folder, ready, "nats"), known.values())
     broker = found(folder.root, os.environ)
     asyncio.run(_patiently(lambda: ensure_consumers(broker, [listener])))
     print(local.url(folder, listener))
@@ -61,9 +62,7 @@ def list_all(*, data_dir: Folder = None) -> None:
         for each in wanted:
             _show(each, setting(f"SERX_{each.user.upper()}_NATS_URL") or "its login is not among the secrets")
         return
-    folder = _folder(data_dir)
-    if not folder.marker.exists():
-        raise Failure(f"{folder.root} is no data folder of `serx up`.")
+    folder = existing.made(data_dir or DEFAULT_FOLDER)
     for each in local.known(folder):
         _show(each, local.url(folder, each))
 
@@ -72,13 +71,12 @@ def _show(listener: Listener, login: str) -> None:
     print(f"{listener.name} hears {', '.join(listener.events)}: {login}")
 
 
-def _folder(data_dir: Path | None) -> DataFolder:
-    return DataFolder((data_dir or DEFAULT_FOLDER).absolute())
-
-
 def _named() -> list[Listener]:
     """The listeners that SERX_LISTENERS names. Raises Failure for what cannot be one."""
-    return _read((setting(_LISTENERS) or "").split())
+    try:
+        return [read_listener(each) for each in (setting(_LISTENERS) or "").split()]
+    except ValueError as error:
+        raise Failure(f"{_LISTENERS}: {error} A right one is {_LISTENERS}=billing=proposal.signed.") from error
 
 
 def _read(texts: Iterable[str]) -> list[Listener]:
@@ -98,14 +96,14 @@ def remove(name: str, *, data_dir: Folder = None) -> None:
     if data_dir is None and (url := setting(_BROKER)):
         _remove_elsewhere(name, url)
         return
-    folder = _folder(data_dir)
+    folder, ready = existing.serving(data_dir or DEFAULT_FOLDER)
     listeners = local.known(folder)
     gone = next((each for each in listeners if each.name == name), None)
     if gone is None:
         raise Failure(
             f"There is no listener {name!r}; there are {', '.join(each.name for each in listeners) or 'none'}."
         )
-    local.change(folder, [each for each in listeners if each.name != name])
+    local.change(folder, existing.process(folder, ready, "nats"), [each for each in listeners if each.name != name])
     broker = found(folder.root, os.environ)
     asyncio.run(_patiently(lambda: _remove_consumer(broker, name)))
     print(f"{name} is no listener any more.")

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from deploy.environment import setting
+from deploy.environment import number, setting
 from deploy.failure import Failure
 from deploy.provisioning import ROLE_CONNECTIONS, database_name, owner_role, provision, service_role
 from shared.messaging.topology import SERVICES
@@ -48,10 +48,7 @@ def provision_services(*services: str) -> None:
 
 def role_connections() -> int:
     """How many connections a service's role may have. Raises Failure for what is no such number."""
-    text = setting(_CONNECTIONS) or str(ROLE_CONNECTIONS)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_CONNECTIONS):
-        raise Failure(f"{_CONNECTIONS} has to be a number from 1 to {MOST_CONNECTIONS}, such as {ROLE_CONNECTIONS}.")
-    return int(text)
+    return number(_CONNECTIONS, ROLE_CONNECTIONS, most=MOST_CONNECTIONS)
 
 
 async def _provision_all(admin_dsn: str, wanted: Mapping[str, tuple[str, str]], connections: int) -> list[str]:
@@ -74,5 +71,8 @@ def _passwords(service: str) -> tuple[str, str]:
 def _password(name: str, user: str, database: str) -> str:
     parts = urlsplit(setting(name) or "")
     if not parts.password or parts.username != user or parts.path != f"/{database}":
-        raise Failure(f"{name} has to be a DSN of {user}, with a password, for the database {database}.")
+        raise Failure(
+            f"{name} has to be a DSN of {user}, with a password, for the database {database}; a right one is "
+            f"{name}=postgresql://{user}:password@127.0.0.1:5432/{database}."
+        )
     return unquote(parts.password)

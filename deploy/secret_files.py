@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from deploy.environment import place
 from deploy.failure import Failure
 from deploy.nats_config import OPERATOR, NatsServer, authorization, new_seed, public_key, render
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
@@ -68,7 +69,7 @@ def make_secrets(
     readable
         Let every user read them, for folders that nobody else can reach, such as a container's volumes.
     """
-    places = Places(postgres=postgres, nats=nats, nats_store=nats_store)
+    places = Places(postgres=place("--postgres", postgres), nats=place("--nats", nats), nats_store=nats_store)
     try:
         wanted = [read_listener(each) for each in listener or ()]
         files = _Files(folder, mode=0o444 if readable else 0o400)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from deploy.environment import setting
+from deploy.environment import number, setting
 from deploy.failure import Failure
 from shared.messaging.stream_api import ApiRefused
 from shared.messaging.stream_keeper import AWAY, Look, connected, keep
@@ -40,7 +40,7 @@ def streams(
     url = setting(_BROKER)
     if not url:
         raise Failure(f"Where the broker is, is not known: set {_BROKER}, with the user `streams` or the operator's.")
-    replicas = _replicas()
+    replicas = number(_REPLICAS, 1, most=_MOST_REPLICAS)
     if watch and renew is None:
         asyncio.run(_watch(url, replicas))
         return
@@ -50,13 +50,6 @@ def streams(
     if look.refused:
         raise Failure("Not everything is as it is to be.", list(look.refused))
     print("Streams and consumers are as they are to be.")
-
-
-def _replicas() -> int:
-    text = setting(_REPLICAS) or "1"
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_REPLICAS):
-        raise Failure(f"{_REPLICAS} has to be a number from 1 to {_MOST_REPLICAS}, such as 3.")
-    return int(text)
 
 
 async def _once(url: str, replicas: int, renew: str | None) -> Look:
@@ -73,8 +66,8 @@ async def _once(url: str, replicas: int, renew: str | None) -> Look:
 
 async def _watch(url: str, replicas: int) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
     print("Watching over streams and consumers.", flush=True)
     task = asyncio.create_task(keep(url, lambda sentence: print(sentence, flush=True), replicas=replicas))
     try:

@@ -143,11 +143,7 @@ def _refuse_foreign(folder: DataFolder) -> None:
 def _check(folder: DataFolder, postgres_major: int) -> None:
     if not folder.marker.exists():
         return
-    marker = read(folder.marker, Marker)
-    if marker.layout != LAYOUT:
-        raise Failure(
-            f"The data folder {folder.root} was made by another version of serx; choose another with --data-dir."
-        )
+    marker = check_version(folder)
     if folder.postgres.exists() or folder.postgres.is_symlink():
         _check_postgres(folder, postgres_major)
     elif marker.has_database or folder.demo.exists():
@@ -155,6 +151,16 @@ def _check(folder: DataFolder, postgres_major: int) -> None:
             f"The database of the data folder is gone ({folder.postgres}); restore it, or remove {folder.root} "
             "to begin anew, with nothing in it."
         )
+
+
+def check_version(folder: DataFolder) -> Marker:
+    """What its marker says. Raises Failure when it is damaged, or of another version."""
+    marker: Marker = read(folder.marker, Marker)
+    if marker.layout != LAYOUT:
+        raise Failure(
+            f"The data folder {folder.root} was made by another version of serx; choose another with --data-dir."
+        )
+    return marker
 
 
 def _check_postgres(folder: DataFolder, postgres_major: int) -> None:

@@ -7,11 +7,11 @@ import signal
 from collections.abc import Iterable
 
 from deploy.failure import Failure
-from deploy.local import credentials, ports
+from deploy.local import credentials, existing
 from deploy.local.credentials import Credentials
 from deploy.local.folder import DataFolder, read, write_private, write_private_text
 from deploy.local.ports import HOST, Ports
-from deploy.local.ready import Ready
+from deploy.local.ready import Running
 from deploy.nats_config import NatsServer, new_seed, public_key, render
 from shared.messaging.listeners import Listener, read_listener, spell
 from shared.messaging.topology import USERS
@@ -42,26 +42,20 @@ def write_config(folder: DataFolder, own_ports: Ports, secrets: Credentials) -> 
     write_private_text(folder.nats / "nats.conf", render(server))
 
 
-def running(folder: DataFolder) -> Ready:
-    """What `serx up` on the folder says of itself. Raises Failure when none is running."""
-    if not folder.ready.exists():
-        raise Failure(f"No `serx up` is running on {folder.root}: start it first, or name its folder with --data-dir.")
-    return read(folder.ready, Ready)
-
-
-def change(folder: DataFolder, listeners: Iterable[Listener]) -> None:
+def change(folder: DataFolder, broker: Running, listeners: Iterable[Listener]) -> None:
     """Make these the listeners of the folder, and let the running broker read who may log in. Raises Failure."""
-    pid = running(folder).services["nats"].pid
+    own_ports = existing.ports_of(folder, "nats", "nats_monitor")
+    credentials.found(folder)  # before anything is written
     listeners = tuple(listeners)
     values: dict[str, str] = read(folder.secrets, dict[str, str])
     missing = [name for each in listeners if (name := f"nkey.{each.user}") not in values]
     if missing:
         write_private(folder.secrets, values | {name: new_seed() for name in missing})
     write_private_text(folder.root / "listeners", spell(listeners) + "\n")
-    write_config(folder, ports.found(folder), credentials.found(folder))
-    os.kill(pid, signal.SIGHUP)
+    write_config(folder, own_ports, credentials.found(folder))
+    os.kill(broker.pid, signal.SIGHUP)
 
 
 def url(folder: DataFolder, listener: Listener) -> str:
     """How the listener logs in."""
-    return f"nats://{credentials.found(folder).nats(listener.user)}@{HOST}:{ports.found(folder)['nats']}"
+    return f"nats://{credentials.found(folder).nats(listener.user)}@{HOST}:{existing.ports_of(folder, 'nats')['nats']}"

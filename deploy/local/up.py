@@ -53,6 +53,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 async def up(options: Options, screen: Screen) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Raises Failure when that cannot begin."""
+    role_connections()  # before anything is started, whatever is wrong with it
     found = binaries.find()
     with opened(options.data_dir, found.postgres_major) as folder:
         known_demo.found(folder)

@@ -55,5 +55,7 @@ async def _look(installation: Site) -> list[Violation]:
     try:
         evidence = await gather(installation.dsns(), installation.broker, with_stream=False)
     except AWAY as error:
-        raise Failure("Not everything could be read.", [f"{type(error).__name__}: {error}"]) from error
+        raise Failure(
+            f"Not everything could be read. {installation.hint}", [f"{type(error).__name__}: {error}"]
+        ) from error
     return check(evidence, is_in_use=True)

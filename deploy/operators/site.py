@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 
 from deploy.environment import setting
 from deploy.failure import Failure
-from deploy.local import credentials, ports
+from deploy.local import credentials, existing
 from deploy.local.environment import Addresses
 from deploy.local.folder import DataFolder
 from shared.database import Database, DatabaseAway, DatabaseBusy
@@ -38,6 +38,11 @@ class Site:
     def broker(self) -> str | None:
         """Its URL, as a user who may do everything; None when that is not known."""
         return self._broker
+
+    @property
+    def hint(self) -> str:
+        """What to look at when it cannot be reached."""
+        return self._hint
 
     def dsns(self) -> dict[str, str]:
         """Of every service, as that service. Raises Failure when one is not known."""
@@ -98,10 +103,8 @@ def found(data_dir: Path | None, environ: Mapping[str, str]) -> Site:
     if data_dir is None and (named := _named(environ)):
         return Site(named, setting(_BROKER, environ=environ), "The environment says where it is.")
     folder = DataFolder((data_dir or DEFAULT_FOLDER).absolute())
-    if folder.marker.exists():
-        return _of_folder(folder)
-    if data_dir is not None:
-        raise Failure(f"{folder.root} is no data folder of `serx up`.")
+    if data_dir is not None or existing.is_there(folder.marker):
+        return _of_folder(existing.made(folder.root))
     raise Failure(
         f"There is no installation here: no data folder {folder.root}, and no database in the environment.",
         [
@@ -116,13 +119,10 @@ def _named(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_folder(folder: DataFolder) -> Site:
-    for path in (folder.secrets, folder.ports):
-        if not path.exists():
-            raise Failure(f"The data folder {folder.root} is not complete yet: there is no {path.name}.")
+    if not existing.is_there(folder.secrets):
+        raise Failure(f"The data folder {folder.root} is not complete yet: there is no {folder.secrets.name}.")
     secrets = credentials.found(folder)
-    known = ports.found(folder)
-    if missing := [name for name in ("postgres", "nats") if name not in known]:
-        raise Failure(f"The file {folder.ports} lacks the port of {missing[0]}; the next `serx up` writes it anew.")
+    known = existing.ports_of(folder, "postgres", "nats")
     addresses = Addresses(folder, known, secrets)
     dsns = {service: addresses.database(service) for service in SERVICES}
     return Site(dsns, addresses.nats_operator, f"Is `serx up` running on {folder.root}?")

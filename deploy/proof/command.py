@@ -38,7 +38,7 @@ app = App(name="prove", help="Break everything, and show that the promises hold.
 @app.command
 def exactly_once(
     *,
-    kills: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
+    kills: Annotated[int, Parameter(validator=Number(gte=1, lte=1_000_000))] = 100,
     seed: str | None = None,
     only: str = "",
     report: Path | None = None,
@@ -81,7 +81,7 @@ def exactly_once(
 @app.command
 def recovery(
     *,
-    rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 5,
+    rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 5,
     report: Path | None = None,
     keep: Path | None = None,
     as_json_: Annotated[bool, Parameter(name="--json", negative="")] = False,

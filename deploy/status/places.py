@@ -9,9 +9,8 @@ import msgspec
 
 from deploy.environment import setting
 from deploy.failure import Failure
-from deploy.local.folder import DataFolder, read
+from deploy.local import existing
 from deploy.local.ports import HOST
-from deploy.local.ready import Ready
 from shared.messaging.topology import SERVICES
 
 _GATEWAY = "SERX_GATEWAY_URL"
@@ -44,14 +43,9 @@ def found(data_dir: Path | None, environ: Mapping[str, str]) -> Places:
 
 def of_folder(root: Path) -> Places:
     """Of the `serx up` that uses this data folder."""
-    folder = DataFolder(root.absolute())
-    if not folder.ready.exists():
-        raise Failure(
-            f"No `serx up` is serving from {folder.root}; name its folder with --data-dir, or set {_GATEWAY}."
-        )
-    ready: Ready = read(folder.ready, Ready)
-    ports: dict[str, int] = read(folder.ports, dict[str, int])
-    services = {name: ready.services[name].url for name in SERVICES}
+    folder, ready = existing.serving(root)
+    ports = existing.ports_of(folder, "gateway_metrics", "nats_monitor")
+    services = {name: existing.process(folder, ready, name).url for name in SERVICES}
     return Places(
         processes={"gateway": ready.gateway_url, **services},
         metrics={"gateway": f"http://{HOST}:{ports['gateway_metrics']}", **services},

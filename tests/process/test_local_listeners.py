@@ -92,4 +92,4 @@ async def test_a_listener_that_cannot_be_is_refused(installation: Installation, 
 
 async def test_where_nothing_runs_that_is_said(tmp_path: Path):
     status, said = await serx("add", "billing", "--hears", "order.*", folder=tmp_path)
-    assert (status, said.partition(":")[0]) == (1, f"No `serx up` is running on {tmp_path}")
+    assert (status, said.partition(";")[0]) == (1, f"No `serx up` is serving from {tmp_path}")

@@ -36,14 +36,17 @@ def stopped(root: Path) -> DataFolder:
     return folder
 
 
-def killed(root: Path) -> DataFolder:
-    """The folder of an installation that was killed: `ready.json` says that it runs, and nothing listens there."""
+def killed(root: Path, *, pid: int = 2**22 + 1) -> DataFolder:
+    """The folder of an installation that was killed: `ready.json` says that it runs, and nothing listens there.
+
+    The pid of its `serx up` is one that Linux never gives, if none is named.
+    """
     folder = stopped(root)
     with socket.socket() as reservation:
         reservation.bind((HOST, 0))
         url = f"http://{HOST}:{reservation.getsockname()[1]}"
-    nobody = Running(pid=2**22 + 1, url=url)  # above the highest pid of Linux
+    nobody = Running(pid=2**22 + 1, url=url)
     services: dict[str, Running] = dict.fromkeys((*PROCESSES, "postgres", "nats"), nobody)
     demo = DemoAccess(DEMO.org_id, DEMO.admin_token, "serx_client", DEMO.admin_email, DEMO.admin_password)
-    write_private(folder.ready, Ready(gateway_url=url, pid=nobody.pid, services=services, demo=demo))
+    write_private(folder.ready, Ready(gateway_url=url, pid=pid, services=services, demo=demo))
     return folder
