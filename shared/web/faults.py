@@ -12,7 +12,7 @@ import msgspec
 from shared.currency import FINER, Currency
 from shared.web.patterns import MEANINGS
 from shared.web.reading import Path
-from shared.web.shapes import element_of, fields_of, members, struct_of
+from shared.web.shapes import element_of, fields_of, members, options_of, struct_of
 from shared.web.shaping import convert
 
 _WORDS: Final = {
@@ -32,6 +32,7 @@ _TYPES: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _LENGTH: Final = re.compile(r"^Expected (a string|an array)( or null)? of length (>=|<=|==) (\d+)")
 _BOUND: Final = re.compile(r"^Expected (an integer|a number)( or null)? (>=|<=|>|<) (-?\d+)")
 _NO_TIME: Final = "Expected a time as RFC 3339 spells it, such as 2026-02-08T12:00:00Z."
+OPTIONS_SHOWN: Final = 20
 _HOW_MUCH: Final = {">=": "at least", "<=": "at most", "==": "exactly", ">": "more than", "<": "less than"}
 
 
@@ -52,7 +53,7 @@ def faults(value: Any, shape: Any, path: Path = ()) -> Iterator[tuple[Path, str]
     try:
         convert(value, shape)
     except msgspec.ValidationError as error:
-        yield path, sentence(str(error))
+        yield path, sentence(str(error), shape)
 
 
 def _faults_of_fields(value: dict[str, Any], struct: type[msgspec.Struct], path: Path) -> Iterator[tuple[Path, str]]:
@@ -75,9 +76,11 @@ def faults_between(value: Any, shape: Any) -> Iterator[tuple[Path, str]]:
             yield (field,), message
 
 
-def sentence(message: str) -> str:
-    """msgspec's message as callers read it: in words of JSON, without the path, which the key gives."""
+def sentence(message: str, shape: Any = None) -> str:
+    """msgspec's message about a `shape` as callers read it: in words of JSON, without the path, which the key gives."""
     text = message.partition(" - at `")[0]
+    if text.startswith("Invalid enum value"):
+        return _no_option(options_of(shape))
     known, _, pattern = text.partition(" matching regex ")
     if "datetime" in known or "RFC3339" in known:
         return _NO_TIME
@@ -87,6 +90,12 @@ def sentence(message: str) -> str:
     else:
         text = _BOUND.sub(_bound, _LENGTH.sub(_length, known))
     return text if text.endswith(".") else f"{text}."
+
+
+def _no_option(options: tuple[str | int, ...]) -> str:
+    if 0 < len(options) <= OPTIONS_SHOWN:
+        return f"Expected one of {', '.join(map(str, options))}."
+    return "There is no such value; the API's document has them all."
 
 
 def _in_words(types: str) -> str:

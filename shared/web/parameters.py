@@ -59,7 +59,7 @@ def _not_text(query: bytes) -> Errors:
         try:
             unquote_to_bytes(pair).decode()
         except UnicodeDecodeError:
-            name = unquote_plus(pair.partition(b"=")[0].decode())
+            name = unquote_plus(pair.partition(b"=")[0].decode(errors="replace"))
             errors[name] = ["Expected text in UTF-8."]
     return errors
 
@@ -89,7 +89,7 @@ def _unreadable(request: Request[Any, Any, Any]) -> Errors:
             try:
                 msgspec.convert(request.query_params[name], kind, strict=False)
             except msgspec.ValidationError as error:
-                errors[name] = [sentence(str(error))]
+                errors[name] = [sentence(str(error), kind)]
     return errors
 
 

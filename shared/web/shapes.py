@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import types
+from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -66,6 +67,17 @@ def struct_of(shape: Any) -> type[msgspec.Struct] | None:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return kind
     return None
+
+
+@cache
+def options_of(shape: Any) -> tuple[str | int, ...]:
+    """The values that an enumeration in `shape` has."""
+    for kind in members(shape):
+        if get_origin(kind) is Literal:
+            return get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return tuple(option.value for option in kind)
+    return ()
 
 
 @cache

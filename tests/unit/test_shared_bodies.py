@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import Enum
+from typing import Annotated, Any, Literal
 from unicodedata import normalize
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from shared.currency import Currency
 from shared.errors import InvalidInput
 from shared.money import Money
 from shared.web.bodies import decode
@@ -22,6 +24,11 @@ from shared.web.shapes import MAX_BYTES, TRIMMED, JsonObject
 from shared.web.times import MAX_TIME_LENGTH
 
 Name = Annotated[str, Meta(min_length=1, max_length=10)]
+
+
+class TaskStatus(Enum):
+    OPEN = "open"
+    DONE = "done"
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -230,6 +237,26 @@ def test_no_message_names_a_type_of_a_programming_language():
         for value in wrong:
             for messages in (_errors_if_any(body(**{field: value}), Body) or {}).values():
                 assert not re.search(r"`|\b(str|int|float|bool|dict|list|None|utf-8|codec)\b", "".join(messages))
+
+
+class Choice(msgspec.Struct, forbid_unknown_fields=True):
+    status: TaskStatus | None = None
+    number: Annotated[Literal[0, 1, 2], Meta(description="Which.")] = 0
+    currency: Currency = Currency.EUR
+    each: list[TaskStatus] = []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named", "message"),
+    [
+        ("status", "shut", "status", "Expected one of open, done."),
+        ("number", 3, "number", "Expected one of 0, 1, 2."),
+        ("each", ["open", "x"], "each.1", "Expected one of open, done."),
+        ("currency", "XXX", "currency", "There is no such value; the API's document has them all."),
+    ],
+)
+def test_a_value_that_is_no_option_is_answered_with_the_options(field: str, value: Any, named: str, message: str):
+    assert errors_of(json.dumps({field: value}).encode(), Choice) == {named: [message]}
 
 
 def test_text_is_normalised_wherever_it_stands():
