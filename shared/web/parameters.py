@@ -44,7 +44,7 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
 def _errors(request: Request[Any, Any, Any]) -> Errors:
     given, kinds = request.query_params, _kinds(request.route_handler)
     known = _parameters(request.route_handler) - set(request.path_params)
-    errors = _not_text(request.scope["query_string"])
+    errors = not_text(request.scope["query_string"])
     for name in given:
         values = given.getall(name)
         if fault := _fault(name, values, is_known=name in known, kind=kinds.get(name)):
@@ -52,10 +52,10 @@ def _errors(request: Request[Any, Any, Any]) -> Errors:
     return errors
 
 
-def _not_text(query: bytes) -> Errors:
-    """What is not UTF-8: Litestar puts U+FFFD in its place."""
+def not_text(query: bytes) -> Errors:
+    """Every parameter of a query that is not UTF-8, by its name: Litestar puts U+FFFD in its place."""
     errors: Errors = {}
-    for pair in query.split(b"&") if b"%" in query else ():
+    for pair in query.split(b"&") if b"%" in query or not query.isascii() else ():
         try:
             unquote_to_bytes(pair).decode()
         except UnicodeDecodeError:
