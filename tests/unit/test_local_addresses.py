@@ -114,9 +114,10 @@ def test_migrating_without_a_dsn_says_which_is_missing() -> None:
 
 
 def test_one_dsn_does_for_one_service_and_not_for_two() -> None:
-    assert migration_dsns(("orders",), {"SERX_MIGRATION_DSN": "x"}) == {"orders": "x"}
+    dsn = "postgresql://owner:secret@127.0.0.1/orders"
+    assert migration_dsns(("orders",), {"SERX_MIGRATION_DSN": dsn}) == {"orders": dsn}
     with pytest.raises(Failure, match="SERX_ORDERS_MIGRATION_DSN"):
-        migration_dsns(("orders", "identity"), {"SERX_MIGRATION_DSN": "x"})
+        migration_dsns(("orders", "identity"), {"SERX_MIGRATION_DSN": dsn})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ports are not held")
