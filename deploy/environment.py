@@ -39,7 +39,7 @@ def setting(*names: str, environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def checked(name: str, value: str) -> str:
-    """The value, if it is what its name says. Raises Failure which does not show it: there may be a password in it."""
+    """The value, if it is what its name says. Raises a Failure without the value: there may be a password in it."""
     found = next(((shape, right) for end, shape, right in _SHAPES if name.upper().endswith(end)), None)
     if found is not None and not all(_fits(found[0], part) for part in _parts(name, value)):
         raise Failure(f"{name} is no address of the right form; a right one is {name}={found[1]}.")

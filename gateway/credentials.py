@@ -102,15 +102,18 @@ class Credentials:
         is asked about all the same, and before all that is new.
         """
         digest = hashlib.sha256(credential.encode()).digest()
-        if not self._is_heard():
-            verified = await self._vouched(digest, credential, at, place)
-            return None if verified is None else Caller(verified)
+        is_heard = self._is_heard()
         known = self._known.get(digest) or self._unknown.get(digest)
-        if known is not None and at < known.fresh_until:
+        if is_heard and known is not None and at < known.fresh_until:
             if known.caller is not None:
                 self._known.move_to_end(digest)
             return known.caller
-        return await self._shared(digest, credential, at, place)
+        if digest not in self._familiar:
+            self._check(place, at)  # before a task is made: thousands that only fail are a burden of their own
+        if is_heard:
+            return await self._shared(digest, credential, at, place)
+        verified = await self._vouched(digest, credential, at, place)
+        return None if verified is None else Caller(verified)
 
     def forget_organisation(self, org: OrgId) -> None:
         """Ask again about all of an organisation: something about its people or credentials has changed."""
@@ -145,7 +148,6 @@ class Credentials:
         if digest in self._familiar:
             verified = await self._verify(credential)
         else:
-            self._check(place, at)
             async with self._lane.turn_of(place):
                 self._check(place, at)  # those before it may have been the last
                 verified = await self._verify(credential)
@@ -166,8 +168,6 @@ class Credentials:
     async def _shared(self, digest: bytes, credential: str, at: datetime, place: str) -> Caller | None:
         task = self._under_way.get(digest)
         if task is None:
-            if digest not in self._familiar:
-                self._check(place, at)  # here, since thousands of tasks that only fail are a burden of their own
             task = asyncio.create_task(self._ask(digest, credential, at, place))
             self._under_way[digest] = task
             task.add_done_callback(lambda done: self._landed(digest, done))

@@ -32,7 +32,8 @@ _TYPES: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _LENGTH: Final = re.compile(r"^Expected (a string|an array)( or null)? of length (>=|<=|==) (\d+)")
 _BOUND: Final = re.compile(r"^Expected (an integer|a number)( or null)? (>=|<=|>|<) (-?\d+)")
 _NO_TIME: Final = "Expected a time as RFC 3339 spells it, such as 2026-02-08T12:00:00Z."
-OPTIONS_SHOWN: Final = 20
+_OPTIONS_SHOWN: Final = 20
+"""An enumeration of more values, such as the currencies, is not spelled out."""
 _HOW_MUCH: Final = {">=": "at least", "<=": "at most", "==": "exactly", ">": "more than", "<": "less than"}
 
 
@@ -93,7 +94,7 @@ def sentence(message: str, shape: Any = None) -> str:
 
 
 def _no_option(options: tuple[str | int, ...]) -> str:
-    if 0 < len(options) <= OPTIONS_SHOWN:
+    if 0 < len(options) <= _OPTIONS_SHOWN:
         return f"Expected one of {', '.join(map(str, options))}."
     return "There is no such value; the API's document has them all."
 
