@@ -22,12 +22,13 @@ def streams(
     *,
     watch: Annotated[bool, Parameter(negative="")] = False,
     renew: Literal["COMMANDS", "EVENTS"] | None = None,
+    lower: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make the broker's streams and the services' consumers where they are missing, and put right what differs.
 
     SERX_NATS_URL names the broker and its user `streams`, or the operator. SERX_STREAM_REPLICAS is on how many NATS
-    servers each stream is kept: 1 when not set, at most as many as there are. Services only look at streams: an
-    installation runs one `serx streams --watch`. `serx up` does this by itself.
+    servers each stream is kept at least: 1 when not set, at most as many as there are. Services only look at
+    streams: an installation runs one `serx streams --watch`. `serx up` does this by itself.
 
     Parameters
     ----------
@@ -36,15 +37,20 @@ def streams(
     renew
         First delete this stream, with all that is in it: for what a server does not let be changed, such as a sealed
         stream. Needs the operator. Services publish the last day's events again, flows send their commands again.
+    lower
+        Also take copies away from a stream that is kept on more servers than SERX_STREAM_REPLICAS says. Not with
+        --watch.
     """
     url = setting(_BROKER)
     if not url:
         raise Failure(f"Where the broker is, is not known: set {_BROKER}, with the user `streams` or the operator's.")
     replicas = number(_REPLICAS, 1, most=_MOST_REPLICAS)
+    if watch and lower:
+        raise Failure("--lower is done once, by an operator: leave --watch out.")
     if watch and renew is None:
         asyncio.run(_watch(url, replicas))
         return
-    look = asyncio.run(_once(url, replicas, renew))
+    look = asyncio.run(_once(url, replicas, renew, may_lower=lower))
     for deed in look.deeds:
         print(deed.sentence)
     if look.refused:
@@ -52,9 +58,9 @@ def streams(
     print("Streams and consumers are as they are to be.")
 
 
-async def _once(url: str, replicas: int, renew: str | None) -> Look:
+async def _once(url: str, replicas: int, renew: str | None, *, may_lower: bool) -> Look:
     try:
-        async with connected(url, replicas=replicas) as keeper:
+        async with connected(url, replicas=replicas, may_lower=may_lower) as keeper:
             if renew is not None:
                 await keeper.renew(renew)
             return await keeper.look()

@@ -28,11 +28,33 @@ class ApiRefused(Exception):
         self.code = code
 
 
+class Peer(msgspec.Struct, frozen=True):
+    """A server with a copy, as the leader sees it."""
+
+    name: str
+    active: int = 0
+    """Nanoseconds since the leader heard from it."""
+    offline: bool = False
+
+
+class Copies(msgspec.Struct, frozen=True):
+    """On which servers of a cluster a stream or a consumer is: on the leader, and on the others."""
+
+    leader: str = ""
+    replicas: tuple[Peer, ...] = ()
+
+
 class Found(msgspec.Struct, frozen=True):
-    """A stream or a consumer that is there."""
+    """A stream or a consumer that is there; a server that stands alone tells nothing of copies."""
 
     config: dict[str, Any]
     created: datetime
+    cluster: Copies | None = None
+
+    @property
+    def copies(self) -> int:
+        """On how many servers it is."""
+        return 1 if self.cluster is None else 1 + len(self.cluster.replicas)
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -104,7 +126,7 @@ class StreamApi:
 
 def _found(answer: bytes) -> Found:
     raw = msgspec.json.decode(answer)
-    return Found(raw["config"], _moment(raw["created"]))
+    return Found(raw["config"], _moment(raw["created"]), msgspec.convert(raw.get("cluster"), Copies | None))
 
 
 def _moment(text: str) -> datetime:

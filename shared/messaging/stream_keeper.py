@@ -46,11 +46,17 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class StreamKeeper:
-    """Looks at everything, over one connection."""
+    """Looks at everything, over one connection.
 
-    def __init__(self, api: StreamApi, *, replicas: int) -> None:
+    `replicas` is on how many servers each stream is kept at least: copies are added, and taken away only where
+    `may_lower`. So two keepers that were told different numbers, as while a setting is rolled out, do not undo
+    each other's work. A consumer has as many copies as its stream.
+    """
+
+    def __init__(self, api: StreamApi, *, replicas: int, may_lower: bool = False) -> None:
         self._api = api
         self._replicas = replicas
+        self._may_lower = may_lower
 
     async def look(self) -> Look:
         """Make what is missing, put right what differs."""
@@ -84,11 +90,12 @@ class StreamKeeper:
                 raise
             await self._api.make_stream(name, replicas=self._replicas)
             return [Deed(f"The stream {name} was made.", made=True)]
-        fields = stream_differences(found.config, replicas=self._replicas)
+        replicas = self._replicas if self._may_lower else max(self._replicas, found.config.get("num_replicas", 1))
+        fields = stream_differences(found.config, replicas=replicas)
         if not fields:
             return []
-        await self._api.change_stream(name, replicas=self._replicas)
-        left = stream_differences((await self._api.stream(name)).config, replicas=self._replicas)
+        await self._api.change_stream(name, replicas=replicas)
+        left = stream_differences((await self._api.stream(name)).config, replicas=replicas)
         if left:
             raise ApiRefused(0, f"it stays different in {', '.join(left)}")
         return [Deed(f"The stream {name} was not as it is to be ({', '.join(fields)}): it was put right.")]
@@ -128,7 +135,7 @@ class StreamKeeper:
 
 
 @asynccontextmanager
-async def connected(url: str, *, replicas: int) -> AsyncIterator[StreamKeeper]:
+async def connected(url: str, *, replicas: int, may_lower: bool = False) -> AsyncIterator[StreamKeeper]:
     """A keeper over a connection of its own, as the user that `url` names. Raises one of AWAY."""
     async with connection.connected(
         url,
@@ -143,7 +150,7 @@ async def connected(url: str, *, replicas: int) -> AsyncIterator[StreamKeeper]:
         async def ask(subject: str, body: bytes) -> bytes:
             return (await client.request(subject, body, timeout=ANSWER_SECONDS)).data
 
-        yield StreamKeeper(StreamApi(ask), replicas=replicas)
+        yield StreamKeeper(StreamApi(ask), replicas=replicas, may_lower=may_lower)
 
 
 async def keep(url: str, report: Report, *, replicas: int = 1) -> None:

@@ -12,7 +12,9 @@ import nats
 import nats.errors
 import pytest
 
+from deploy.failure import Failure
 from deploy.local.ports import HOST
+from deploy.streams import streams
 from shared.messaging import stream_keeper, topology
 from shared.messaging.bus import end
 from shared.messaging.stream_api import ApiRefused, StreamApi
@@ -181,6 +183,12 @@ async def test_a_keeper_that_goes_on_puts_right_what_is_changed_and_makes_what_i
             await until(lambda: all_there(api))
         assert len(reported) == 1
         await end([keeping])
+
+
+def test_copies_are_taken_away_once_and_not_again_and_again(monkeypatch):
+    monkeypatch.setenv("SERX_NATS_URL", "nats://nobody@127.0.0.1:1")
+    with pytest.raises(Failure, match="leave --watch out"):
+        streams(watch=True, lower=True)
 
 
 async def all_there(api: StreamApi) -> bool:
