@@ -2,7 +2,8 @@
 
 One user per process and one for the stream keeper, known by the public half of its nkey (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth),
 who may say and hear only what the topology gives it; one per listener, who may ask its own consumer; and one operator,
-by password, who may do everything.
+by password, who may do everything. A cluster also has a user of the system account, who may look at its servers and
+remove one, and hears nothing of the others' messages (https://docs.nats.io/running-a-nats-service/configuration/sys_accounts).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from urllib.parse import quote
 
 import msgspec
 import nkeys
@@ -19,6 +21,10 @@ from shared.messaging.listeners import Listener, listener_permissions
 from shared.messaging.topology import USERS, Permissions, permissions
 
 OPERATOR = "serx"
+SYSTEM_USER = "system"
+ROUTE_USER = "route"
+CLUSTER_NAME = "serx"
+SYSTEM_ACCOUNT = "$SYS"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 MAX_STORE_BYTES = 1024**4
 """More than the disk has: only the disk is the limit."""
@@ -42,6 +48,25 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     """With the public nkey of each."""
     certificate: Certificate | None = None
     """For TLS; without it the connections are as private as the network."""
+    cluster: Cluster | None = None
+    """Of several servers; None for one alone."""
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """One server's part in a cluster. Addresses are `host:port`."""
+
+    host: str
+    port: int
+    """Where it listens to the other servers."""
+    clients: str
+    """Where its clients reach it: what it tells them of itself."""
+    routes: str
+    """Where the other servers reach it."""
+    others: Sequence[str]
+    """Where it reaches each of them."""
+    route_password: str
+    """Of all servers; without it none takes part."""
+    system_password: str
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -58,6 +83,7 @@ def render(server: NatsServer) -> str:
         [
             f"server_name: {_text(server.server_name)}",
             f"listen: {_text(f'{server.host}:{server.port}')}",
+            *([f"client_advertise: {_text(server.cluster.clients)}"] if server.cluster else []),
             *monitor,
             *_tls(server.certificate),
             f"max_payload: {server.max_payload_bytes}",
@@ -68,6 +94,7 @@ def render(server: NatsServer) -> str:
             "  # Else it takes the room that is free at its start: none, for good, if it starts on a full disk.",
             f"  max_file_store: {MAX_STORE_BYTES}",
             "}",
+            *_cluster(server.cluster),
             authorization(server),
         ]
     )
@@ -81,7 +108,7 @@ def authorization(server: NatsServer) -> str:
     users = [f"    {{user: {_text(OPERATOR)}, password: {_text(server.operator_password)}}}"]
     users += [_user(name, server.public_keys[name], permissions(name)) for name in USERS]
     users += [_user(each.user, key, listener_permissions(each)) for each, key in server.listeners.items()]
-    return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
+    return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", *_system_account(server.cluster), ""])
 
 
 def new_seed() -> str:
@@ -92,6 +119,29 @@ def new_seed() -> str:
 def public_key(seed: str) -> str:
     """What the server knows of a seed's owner."""
     return bytes(nkeys.from_seed(bytearray(seed, "ascii")).public_key).decode()
+
+
+def _cluster(cluster: Cluster | None) -> list[str]:
+    if cluster is None:
+        return []
+    login = f"{ROUTE_USER}:{quote(cluster.route_password, safe='')}"
+    return [
+        "cluster {",
+        f"  name: {_text(CLUSTER_NAME)}",
+        f"  listen: {_text(f'{cluster.host}:{cluster.port}')}",
+        f"  advertise: {_text(cluster.routes)}",
+        f"  authorization {{user: {_text(ROUTE_USER)}, password: {_text(cluster.route_password)}}}",
+        f"  routes: {_texts([f'nats://{login}@{place}' for place in cluster.others])}",
+        "}",
+    ]
+
+
+def _system_account(cluster: Cluster | None) -> list[str]:
+    """All other users are of the default account."""
+    if cluster is None:
+        return []
+    user = f"{{user: {_text(SYSTEM_USER)}, password: {_text(cluster.system_password)}}}"
+    return ["accounts {", f"  {SYSTEM_ACCOUNT}: {{users: [{user}]}}", "}"]
 
 
 def _tls(certificate: Certificate | None) -> list[str]:

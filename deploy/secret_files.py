@@ -14,34 +14,33 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from deploy.environment import place
+from deploy.broker_files import ADMINISTRATION, BrokerFiles, login_file
 from deploy.failure import Failure
-from deploy.nats_config import OPERATOR, NatsServer, authorization, new_seed, public_key, render
 from deploy.provisioning import database_name, login_dsn, owner_role, service_role
-from shared.messaging.bus import login_in
+from deploy.secret_folder import SecretFolder
+from deploy.server_places import BrokerPlace, moved_dsn, read_brokers, read_databases, server_dsn
 from shared.messaging.listeners import Listener, read_listener, spell
-from shared.messaging.topology import SERVICES, USERS
-
-ADMINISTRATION = "administration"
-"""For whoever provisions, migrates and operates; no process that serves has it."""
-
+from shared.messaging.topology import SERVICES
 
 _LISTENERS = f"{ADMINISTRATION}/listeners"
+_POSTGRES = "postgres:5432"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the installation's servers are, as its processes see them: `host:port`."""
+    """Where the installation's servers are, as its processes see them; None is where they were until now."""
 
-    postgres: str
-    nats: str
+    postgres: str | None
+    """Hosts with their ports, comma-separated."""
+    brokers: tuple[BrokerPlace, ...] | None
     nats_store: str
 
 
 def make_secrets(
     folder: Path,
     *,
-    postgres: str = "postgres:5432",
-    nats: str = "nats:4222",
+    postgres: str | None = None,
+    nats: str | None = None,
+    nats_routes: str | None = None,
     nats_store: str = "/data",
     listener: Annotated[list[str] | None, Parameter(negative="")] = None,
     forget: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -49,16 +48,21 @@ def make_secrets(
 ) -> None:
     """Make the secrets of an installation: those that are there stay as they are.
 
-    To renew one, delete its files and run this again; docs/operations.md says in which order.
+    To renew one, delete its files and run this again; docs/operations.md says in which order. Where --postgres or
+    --nats are given again, the addresses change and the logins stay.
 
     Parameters
     ----------
     folder
         Where they are put: a folder for each process, and those of postgres, nats and the administration.
     postgres
-        Host and port of PostgreSQL, as the processes see it.
+        Host and port of PostgreSQL, as the processes see it; postgres:5432 at first. Of several, as `h1:5432,h2:5432`,
+        the one that can be written to is used.
     nats
-        Host and port of NATS, as the processes see it.
+        Host and port of NATS, as the processes see it; nats:4222 at first. Three and more are a cluster, each with a
+        name: `n1=h1:4222,n2=h2:4222,n3=h3:4222`. One without a name has that of its host.
+    nats_routes
+        Where the servers of a cluster reach each other, in the same order; port 6222 of the same hosts when not given.
     nats_store
         Where NATS keeps its streams.
     listener
@@ -69,113 +73,75 @@ def make_secrets(
     readable
         Let every user read them, for folders that nobody else can reach, such as a container's volumes.
     """
-    places = Places(postgres=place("--postgres", postgres), nats=place("--nats", nats), nats_store=nats_store)
+    if nats_routes is not None and nats is None:
+        raise Failure("--nats-routes says where the brokers of --nats reach each other: give both.")
+    places = Places(
+        postgres=None if postgres is None else read_databases(postgres),
+        brokers=None if nats is None else read_brokers(nats, nats_routes),
+        nats_store=nats_store,
+    )
     try:
         wanted = [read_listener(each) for each in listener or ()]
-        files = _Files(folder, mode=0o444 if readable else 0o400)
+        secrets = SecretFolder(folder, mode=0o444 if readable else 0o400)
+        files = _Files(secrets)
         for name in forget or ():
             files.forget(name)
-        made = files.ensure_all(places, wanted)
+        files.ensure_all(places, wanted)
     except ValueError as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"The secrets could not be written to {folder} ({error}).") from error
-    print(f"{made} secrets made in {folder}." if made else f"All secrets are in {folder}.")
+    print(f"{secrets.made} secrets made in {folder}." if secrets.made else f"All secrets are in {folder}.")
+    if secrets.changed:
+        print(f"{secrets.changed} have other addresses now: restart what reads them.")
 
 
 class _Files:
-    def __init__(self, folder: Path, *, mode: int) -> None:
+    def __init__(self, folder: SecretFolder) -> None:
         self._folder = folder
-        self._mode = mode
-        self._made = 0
 
-    def ensure_all(self, places: Places, wanted: Sequence[Listener]) -> int:
-        """Make what is missing; says how many files."""
-        admin = self.ensure("postgres/password", token_urlsafe(32))
-        admin_dsn = login_dsn(f"postgresql://{places.postgres}", user="postgres", password=admin, database="postgres")
-        self.ensure(f"{ADMINISTRATION}/admin_dsn", admin_dsn)
+    def ensure_all(self, places: Places, wanted: Sequence[Listener]) -> None:
+        """Make what is missing, and change the addresses that are to change."""
+        admin = self._folder.ensure("postgres/password", token_urlsafe(32))
+        server = server_dsn(places.postgres or _POSTGRES)
+        fresh = login_dsn(server, user="postgres", password=admin, database="postgres")
+        admin_dsn = self._ensure_dsn(f"{ADMINISTRATION}/admin_dsn", fresh, places)
         for service in SERVICES:
-            self._ensure_service(service, admin_dsn)
-        self.ensure("identity/session_keys", token_urlsafe(32))
-        self._ensure_broker(places, self._listeners(wanted))
-        return self._made
+            self._ensure_service(service, admin_dsn, places)
+        self._folder.ensure("identity/session_keys", token_urlsafe(32))
+        BrokerFiles(self._folder, places.brokers, store=places.nats_store).ensure(self._listeners(wanted))
 
-    def _ensure_service(self, service: str, admin_dsn: str) -> None:
+    def _ensure_service(self, service: str, admin_dsn: str, places: Places) -> None:
         database = database_name(service)
         owner = login_dsn(admin_dsn, user=owner_role(service), password=token_urlsafe(32), database=database)
         own = login_dsn(admin_dsn, user=service_role(service), password=token_urlsafe(32), database=database)
-        own = self.ensure(f"{service}/database_dsn", own)
-        self.ensure(f"{ADMINISTRATION}/{service}_database_dsn", own)
-        self.ensure(f"{ADMINISTRATION}/{service}_migration_dsn", owner)
-        key = self.ensure(f"{service}/internal_keys", token_urlsafe(32))
-        self.ensure(f"gateway/{service}_key", key.partition(",")[0])
+        own = self._ensure_dsn(f"{service}/database_dsn", own, places)
+        self._ensure_dsn(f"{ADMINISTRATION}/{service}_database_dsn", own, places)
+        self._ensure_dsn(f"{ADMINISTRATION}/{service}_migration_dsn", owner, places)
+        key = self._folder.ensure(f"{service}/internal_keys", token_urlsafe(32))
+        self._folder.ensure(f"gateway/{service}_key", key.partition(",")[0])
+
+    def _ensure_dsn(self, name: str, fresh: str, places: Places) -> str:
+        """What the file says, on the hosts that are named if any are; `fresh`, once it says nothing yet."""
+        found = self._folder.ensure(name, fresh)
+        return found if places.postgres is None else self._folder.change(name, moved_dsn(found, places.postgres))
 
     def _listeners(self, wanted: Sequence[Listener]) -> list[Listener]:
         """Those that were there and those that are wanted, who are written down for `serx listeners`."""
         known = self._known()
         all_of_them = {each.name: each for each in (*known, *wanted)}
         if all_of_them or known:
-            self._write(self._folder / _LISTENERS, spell(all_of_them.values()) + "\n")
+            self._folder.write(_LISTENERS, spell(all_of_them.values()) + "\n")
         return list(all_of_them.values())
 
     def _known(self) -> list[Listener]:
-        path = self._folder / _LISTENERS
-        return [read_listener(each) for each in path.read_text(encoding="utf-8").split()] if path.exists() else []
+        return [read_listener(each) for each in (self._folder.read(_LISTENERS) or "").split()]
 
     def forget(self, name: str) -> None:
         """Take a listener's line and login away. Raises ValueError when there is none of that name."""
         known = {each.name: each for each in self._known()}
         if (gone := known.pop(name, None)) is None:
             raise ValueError(f"There is no listener {name!r}; there are {', '.join(known) or 'none'}.")
-        self._write(self._folder / _LISTENERS, spell(known.values()) + "\n")
-        (self._folder / _login_of(gone)).unlink(missing_ok=True)
-        (self._folder / gone.user / "nats_url").unlink(missing_ok=True)
-
-    def _listener_url(self, listener: Listener, places: Places) -> str:
-        """Kept with the administration too: a listener's own folder is somebody else's volume."""
-        url = self.ensure(_login_of(listener), f"nats://{new_seed()}@{places.nats}")
-        return self.ensure(f"{listener.user}/nats_url", url)
-
-    def _ensure_broker(self, places: Places, listeners: Sequence[Listener]) -> None:
-        operator = self.ensure(f"{ADMINISTRATION}/nats_url", f"nats://{OPERATOR}:{token_urlsafe(32)}@{places.nats}")
-        urls = {name: self.ensure(f"{name}/nats_url", f"nats://{new_seed()}@{places.nats}") for name in USERS}
-        config = NatsServer(
-            host="0.0.0.0",  # noqa: S104  # inside its container, where the network is closed
-            port=4222,
-            monitor_port=8222,
-            store_dir=Path(places.nats_store),
-            operator_password=operator.partition("@")[0].rpartition(":")[2],
-            public_keys={name: _public(url) for name, url in urls.items()},
-            listeners={each: _public(self._listener_url(each, places)) for each in listeners},
-        )
-        # Written anew each time: who may say what comes from the code.
-        self._write(self._folder / "nats/nats.conf", render(config))
-        self._write(self._folder / "nats/users.conf", authorization(config))
-
-    def ensure(self, name: str, fresh: str) -> str:
-        """What the file says; `fresh`, once it says nothing yet."""
-        path = self._folder / name
-        if path.exists():
-            return path.read_text(encoding="utf-8").strip()
-        self._write(path, fresh + "\n")
-        self._made += 1
-        return fresh
-
-    def _write(self, path: Path, text: str) -> None:
-        """Whole or not at all: a start that is killed leaves no half of a secret."""
-        path.parent.mkdir(mode=0o755 if self._mode & 0o004 else 0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600, exist_ok=False)
-        fresh.write_text(text, encoding="utf-8")
-        fresh.chmod(self._mode)
-        fresh.replace(path)
-
-
-def _login_of(listener: Listener) -> str:
-    return f"{ADMINISTRATION}/{listener.user}_nats_url"
-
-
-def _public(url: str) -> str:
-    """The public half of the nkey in a URL."""
-    return public_key(login_in(url)[1] or "")
+        self._folder.write(_LISTENERS, spell(known.values()) + "\n")
+        self._folder.remove(login_file(gone))
+        self._folder.remove(f"{gone.user}/nats_url")

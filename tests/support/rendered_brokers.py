@@ -1,0 +1,96 @@
+"""Three NATS servers of a cluster, on the configurations that `serx secrets` renders."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from deploy.local import binaries
+from deploy.local.launcher import Launcher
+from deploy.local.log import Log
+from deploy.local.ports import HOST
+from deploy.local.probes import nats_ready
+from deploy.secret_files import make_secrets
+from shared.messaging.connection import connected
+from tests.support.containers import free_port
+from tests.support.servers import until
+
+NAMES: Final = ("n1", "n2", "n3")
+
+
+class RenderedBrokers:
+    """`folder` holds the secrets; each server runs below `root`, beside the others, where it would have a host."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "secrets"
+        self._root = root
+        self._places: dict[str, tuple[int, int]] = {}
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._launcher = Launcher({}, Log(root / "launcher.log"))
+
+    def render(self, *names: str) -> None:
+        """The servers of the cluster are these."""
+        for name in names:
+            self._places.setdefault(name, (free_port(), free_port()))
+        nats = ",".join(f"{name}={HOST}:{self._places[name][0]}" for name in names)
+        routes = ",".join(f"{HOST}:{self._places[name][1]}" for name in names)
+        make_secrets(self.folder, nats=nats, nats_routes=routes, nats_store=str(self._root / "SERVER"))
+
+    def url(self, user: str, *servers: str) -> str:
+        """The URL in the secrets, of all servers or these; users: `operator`, `system`, or a process."""
+        files = {"operator": "administration/nats_url", "system": "administration/system_nats_url"}
+        url = (self.folder / files.get(user, f"{user}/nats_url")).read_text().strip()
+        ports = [str(self._places[name][0]) for name in servers]
+        return ",".join(each for each in url.split(",") if not ports or each.rpartition(":")[2] in ports)
+
+    def route_port(self, name: str) -> int:
+        return self._places[name][1]
+
+    async def start(self, name: str) -> None:
+        """As its own host would: with a folder of its own, and no monitoring, whose port would be the same for all."""
+        text = (self.folder / "nats" / name / "nats.conf").read_text().replace("SERVER", f"store-{name}")
+        config = self._root / f"{name}.conf"
+        config.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("http:")))
+        command = (str(binaries.find().nats_server), "-c", str(config))
+        log = Log(self._root / f"{name}.log")
+        self._running[name] = await self._launcher.program(command, {}, log, dies_with_us=True)
+        await until(lambda: nats_ready(self._places[name][0]), within_seconds=30)
+
+    async def kill(self, name: str) -> None:
+        process = self._running.pop(name)
+        process.kill()
+        await process.wait()
+
+    def lose_disk(self, name: str) -> None:
+        """To be called while it does not run."""
+        shutil.rmtree(self._root / f"store-{name}")
+
+    async def end(self) -> None:
+        for name in list(self._running):
+            await self.kill(name)
+
+    async def has_leader(self) -> bool:
+        """Whether the servers have a leader: only that one answers this."""
+        async with connected(self.url("operator")) as connection:
+            try:
+                await connection.request("$JS.API.STREAM.NAMES", b"", timeout=1)
+            except TimeoutError:
+                return False
+        return True
+
+
+@asynccontextmanager
+async def rendered_brokers(root: Path) -> AsyncIterator[RenderedBrokers]:
+    """Running, and empty."""
+    brokers = RenderedBrokers(root)
+    brokers.render(*NAMES)
+    try:
+        await asyncio.gather(*(brokers.start(name) for name in NAMES))
+        await until(brokers.has_leader, within_seconds=30)
+        yield brokers
+    finally:
+        await brokers.end()
