@@ -21,7 +21,7 @@ from gateway.door import Door
 from gateway.forwarding import Forwarding
 from gateway.headers import networks
 from gateway.limiter import Limiter
-from gateway.pages import Probe, pages
+from gateway.pages import pages
 from gateway.refusals import ServiceAway
 from gateway.revocations import Hearing, listen
 from gateway.routes import Service
@@ -33,6 +33,7 @@ from shared.metrics import version
 from shared.web import problems
 from shared.web.app import Lifespan, run_process
 from shared.web.bounds import Bounds
+from shared.web.health import Health, Probe, probe_routes
 from shared.web.scrape import exposed
 from shared.web.serving import bounds_of
 
@@ -57,9 +58,10 @@ def create_app(told: GatewaySettings) -> Door:
         public_url=told.public_url,
         trusted_proxies=networks(told.trusted_proxies),
     )
-    scrape = partial(metrics.rendered, "gateway", told.replica, [_gauges(upstreams, bus)])
-    running = _life(bus, hearing, credentials, upstreams, exposed(scrape, told.host, told.metrics_port))
-    own = _own_pages(upstreams, bus, running, server=told.public_url or "/")
+    health = Health("gateway", _probes(upstreams, bus))
+    scrape = partial(metrics.rendered, "gateway", told.replica, [_gauges(upstreams, bus), health.gauges])
+    running = _life(bus, hearing, credentials, upstreams, exposed(scrape, health, told.host, told.metrics_port))
+    own = _own_pages(upstreams, health, running, server=told.public_url or "/")
     return Door(
         own,
         credentials=credentials,
@@ -104,7 +106,7 @@ def run() -> None:
     run_process("gateway", GatewaySettings, create_app, bounding=bounding)
 
 
-def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, *, server: str) -> Litestar:
+def _own_pages(upstreams: dict[Service, Upstream], health: Health, running: Lifespan, *, server: str) -> Litestar:
     """The gateway's own pages, an application behind the door; it lives as long as the gateway does."""
 
     def own_document() -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _own_pages(upstreams: dict[Service, Upstream], bus: Bus, running: Lifespan, 
 
     documents = Documents(upstreams, own_document, version=version(), server=server)
     own = Litestar(
-        route_handlers=pages(_probes(upstreams, bus), documents.merged),
+        route_handlers=pages(probe_routes(health), documents.merged),
         exception_handlers={Exception: problems.answer},
         state=State({"problems": {ServiceAway: problems.AWAY}}),
         lifespan=[running],
@@ -143,8 +145,8 @@ def _probes(upstreams: dict[Service, Upstream], bus: Bus) -> dict[str, Probe]:
     async def hears() -> bool:
         return bus.is_connected
 
-    probes: dict[str, Probe] = {"bus": hears}
-    return probes | {service: partial(_is_live, upstream) for service, upstream in upstreams.items()}
+    probes: dict[str, Probe] = {"broker": hears}
+    return probes | {str(service): partial(_is_live, upstream) for service, upstream in upstreams.items()}
 
 
 async def _is_live(upstream: Upstream) -> bool:

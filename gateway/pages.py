@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any, Final
@@ -20,7 +19,6 @@ from gateway.routes import LOGIN, OWNERS
 from shared import clock
 from shared.metrics import version
 
-Probe = Callable[[], Awaitable[bool]]
 _INLINE: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
@@ -40,9 +38,11 @@ class Health(msgspec.Struct, frozen=True):
     timestamp: datetime
 
 
-def pages(probes: Mapping[str, Probe], document: Callable[[], Awaitable[bytes]]) -> list[ControllerRouterHandler]:
-    """The gateway's own routes, all of them public; `document` gives the OpenAPI document of the whole API."""
-    return [*_introduction(), *_documentation(document), *_health(probes)]
+def pages(
+    probes: Sequence[ControllerRouterHandler], document: Callable[[], Awaitable[bytes]]
+) -> list[ControllerRouterHandler]:
+    """The gateway's own routes, `probes` among them, all public; `document` gives the whole API's OpenAPI document."""
+    return [*_introduction(), *_documentation(document), *probes]
 
 
 def _introduction() -> list[ControllerRouterHandler]:
@@ -60,7 +60,7 @@ def _introduction() -> list[ControllerRouterHandler]:
 
     @get("/api/health", summary="Health", tags=["API"])
     async def read_health() -> Health:
-        """Whether the API answers at all; `/health/ready` says more."""
+        """Whether the API answers at all."""
         return Health("healthy", index.version, clock.now().astimezone(UTC))
 
     return [read_index, read_root, read_health]
@@ -86,23 +86,6 @@ def _documentation(document: Callable[[], Awaitable[bytes]]) -> list[ControllerR
         return Response(page, media_type=MediaType.HTML, headers={"content-security-policy": policy})
 
     return [read_document, read_docs]
-
-
-def _health(probes: Mapping[str, Probe]) -> list[ControllerRouterHandler]:
-    @get("/health/live", include_in_schema=False)
-    async def live() -> dict[str, str]:
-        return {"status": "live"}
-
-    @get("/health/ready", include_in_schema=False)
-    async def ready() -> Response[dict[str, object]]:
-        answers = await asyncio.gather(*(probe() for probe in probes.values()))
-        body: dict[str, object] = {
-            "status": "ready" if all(answers) else "not ready",
-            "checks": dict(zip(probes, answers, strict=True)),
-        }
-        return Response(body, status_code=200 if all(answers) else 503)
-
-    return [live, ready]
 
 
 def content_security_policy(page: str) -> str:

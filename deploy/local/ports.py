@@ -24,6 +24,11 @@ _HIGHEST = 65535
 Ports = dict[str, int]
 
 
+def health_port(process: str) -> str:
+    """The name of the port at which a process tells what it lacks: the gateway's own is for everybody."""
+    return "gateway_metrics" if process == "gateway" else process
+
+
 @contextmanager
 def reserved(folder: DataFolder, gateway_port: int, *, more: tuple[str, ...] = ()) -> Iterator[Ports]:
     """A port for each process and server, ours until the end of the block; `gateway_port` 0 means any.

@@ -12,11 +12,12 @@ from shared.database.errors import LINK_ERRORS
 TIMEOUT_SECONDS = 2.0
 
 
-async def http_ready(port: int) -> bool:
-    """Whether `GET /health/ready` answers 200. Spoken by hand: an HTTP client takes longer to import than to wait."""
-    return b" 200 " in await _first_line(
-        port, b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
+async def http_well(port: int) -> bool:
+    """Whether `GET /health` answers 200: the process is ready, and nothing that it needs is away.
+
+    Spoken by hand: an HTTP client takes longer to import than to wait.
+    """
+    return b" 200 " in await _first_line(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
 
 async def nats_ready(port: int) -> bool:

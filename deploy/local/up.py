@@ -23,8 +23,8 @@ from deploy.local.known_demo import Demo
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.local.persistent import Persistent
-from deploy.local.ports import Ports, reserved
-from deploy.local.probes import http_ready
+from deploy.local.ports import Ports, health_port, reserved
+from deploy.local.probes import http_well
 from deploy.local.screen import Screen
 from deploy.local.supervisor import Supervisor
 from deploy.provisioning import provision
@@ -182,7 +182,7 @@ class Installation:
         return Recipe(
             name=name,
             launch=lambda log: self._launcher.process(name, environment, log),
-            ready=lambda: http_ready(self._site.ports[name]),
+            ready=lambda: http_well(self._site.ports[health_port(name)]),
             port=self._site.ports[name],
         )
 

@@ -17,8 +17,8 @@ from deploy.local import binaries, credentials, demo
 from deploy.local.child import Recipe
 from deploy.local.environment import Addresses
 from deploy.local.folder import opened
-from deploy.local.ports import HOST, reserved
-from deploy.local.probes import http_ready
+from deploy.local.ports import HOST, health_port, reserved
+from deploy.local.probes import http_well
 from deploy.local.screen import Screen
 from deploy.local.up import Installation, Site
 from deploy.proof import disks
@@ -91,7 +91,7 @@ class Stack(Installation):
     async def is_ready(self) -> bool:
         """Whether every replica of every process says that it is, and interpreters stand by for those that die next."""
         return not self._background and all(
-            await asyncio.gather(*(http_ready(self._site.ports[name]) for name in REPLICAS))
+            await asyncio.gather(*(http_well(self._health_port(name)) for name in REPLICAS))
         )
 
     async def start(self) -> None:
@@ -136,12 +136,18 @@ class Stack(Installation):
         process = name.removesuffix(SECOND)
         environment = self._site.addresses.environment(process) | self._own(process)
         environment["SERX_PORT"] = str(self._site.ports[name])
+        if process == "gateway":
+            environment["SERX_METRICS_PORT"] = str(self._health_port(name))
         return Recipe(
             name=name,
             launch=lambda log: self._launcher.process(process, environment, log),
-            ready=lambda: http_ready(self._site.ports[name]),
+            ready=lambda: http_well(self._health_port(name)),
             port=self._site.ports[name],
         )
+
+    def _health_port(self, name: str) -> int:
+        process, second = name.removesuffix(SECOND), SECOND if name.endswith(SECOND) else ""
+        return self._site.ports[health_port(process) + second]
 
     def _own(self, process: str) -> dict[str, str]:
         addresses, ports = self._site.addresses, self._site.ports
@@ -152,7 +158,7 @@ class Stack(Installation):
         }
         if process == "gateway":
             urls = {f"SERX_{name.upper()}_URL": f"http://{HOST}:{door.port}" for name, door in self.doors.items()}
-            return changed | urls | {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": "0"}
+            return changed | urls | {"SERX_RATE_LIMIT": "0"}
         dsn = own["SERX_DATABASE_DSN"].replace(f":{ports['postgres']}", f":{self.database.port}")
         return changed | {"SERX_DATABASE_DSN": dsn, "SERX_DATABASE_POOL_SIZE": str(POOL_SIZE)}
 
@@ -175,7 +181,7 @@ async def standing(root: Path, chance: random.Random, *, with_disks: bool = Fals
     with (
         _small_disk(root, is_wanted=with_disks),
         opened(root / "data", found.postgres_major) as folder,
-        reserved(folder, 0, more=tuple(name + SECOND for name in PROCESSES)) as ports,
+        reserved(folder, 0, more=tuple(name + SECOND for name in (*PROCESSES, health_port("gateway")))) as ports,
         (root / "output").open("w", encoding="utf-8") as output,
     ):
         secrets = credentials.ensure(folder)

@@ -13,11 +13,13 @@ CONSUMER_WAITING = 1000
 
 
 def of_process(process: Process) -> Iterator[str]:
-    if not process.checks:
+    lacking = " and ".join(name for name, is_there in process.checks.items() if not is_there)
+    if not process.answers:
         yield f"{process.name} does not answer at {process.url}."
     elif not process.is_ready:
-        lacking = " and ".join(name for name, is_there in process.checks.items() if not is_there)
-        yield f"{process.name} runs, and is not ready: it lacks {lacking}."
+        yield f"{process.name} runs, and is not ready{f': it lacks {lacking}' if lacking else ''}."
+    elif lacking:
+        yield f"{process.name} lacks {lacking}."
 
 
 def of_store(store: Store) -> Iterator[str]:

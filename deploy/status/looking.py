@@ -21,8 +21,8 @@ _HEALTH = "/health"
 _NOTHING = Samples("")
 
 
-class _Ready(msgspec.Struct):
-    checks: dict[str, bool] = {}
+class _Told(msgspec.Struct):
+    checks: dict[str, bool]
 
 
 async def look(places: Places) -> Picture:
@@ -48,24 +48,26 @@ async def look(places: Places) -> Picture:
 
 async def _of_process(http: aiohttp.ClientSession, places: Places, name: str) -> tuple[Process, Samples]:
     url = places.processes[name]
-    status, body = await get(http, f"{url}/health/ready")
-    checks = _checks(body)
-    told = _NOTHING
-    if checks and name in places.metrics:
-        found, text = await get(http, f"{places.metrics[name]}/metrics")
-        told = Samples(text.decode()) if found == 200 else _NOTHING
-    return _process(name, url, is_ready=status == 200, checks=checks, told=told), told
+    status, _ = await get(http, f"{url}/health/ready")
+    if name not in places.metrics or not status:
+        return Process(name=name, url=url, answers=status != 0, is_ready=status == 200, checks={}), _NOTHING
+    (_, health), (found, text) = await asyncio.gather(
+        get(http, f"{places.metrics[name]}/health"), get(http, f"{places.metrics[name]}/metrics")
+    )
+    told = Samples(text.decode()) if found == 200 else _NOTHING
+    return _process(name, url, is_ready=status == 200, checks=_checks(health), told=told), told
 
 
 def _process(name: str, url: str, *, is_ready: bool, checks: dict[str, bool], told: Samples) -> Process:
     started = told.one("process_start_time_seconds")
     if told is _NOTHING or started is None:
-        return Process(name=name, url=url, is_ready=is_ready, checks=checks)
+        return Process(name=name, url=url, answers=True, is_ready=is_ready, checks=checks)
     requests = told.sum("serx_http_requests_total", route_apart=_HEALTH)
     answered = [str(status) for status in range(500, 600)]
     return Process(
         name=name,
         url=url,
+        answers=True,
         is_ready=is_ready,
         checks=checks,
         version=told.label("serx_process_info", "version"),
@@ -117,6 +119,6 @@ async def _of_broker(http: aiohttp.ClientSession, places: Places) -> Broker | No
 
 def _checks(body: bytes) -> dict[str, bool]:
     try:
-        return msgspec.json.decode(body, type=_Ready).checks
+        return msgspec.json.decode(body, type=_Told).checks
     except (msgspec.DecodeError, msgspec.ValidationError):
         return {}

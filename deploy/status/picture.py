@@ -14,9 +14,10 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     url: str
+    answers: bool
     is_ready: bool
     checks: Mapping[str, bool]
-    """What it says of its own needs; empty when it does not answer."""
+    """What it says of its own needs; empty when it does not answer, or when it is not known where it says so."""
     version: str = ""
     replica: str = ""
     up_seconds: float | None = None

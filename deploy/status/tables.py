@@ -54,7 +54,7 @@ def _processes(processes: tuple[Process, ...]) -> Table:
     for each in processes:
         table.add_row(
             each.name,
-            _state("ready" if each.is_ready else "not ready" if each.checks else "no answer", is_well=each.is_ready),
+            _state(_spoken(each), is_well=each.is_ready and all(each.checks.values())),
             each.version or _UNKNOWN,
             _UNKNOWN if each.up_seconds is None else _duration(each.up_seconds),
             _UNKNOWN if each.memory_bytes is None else _size(each.memory_bytes),
@@ -64,6 +64,14 @@ def _processes(processes: tuple[Process, ...]) -> Table:
             "-" if each.loop_delay_p99_seconds is None else _milliseconds(each.loop_delay_p99_seconds),
         )
     return table
+
+
+def _spoken(process: Process) -> str:
+    if not process.answers:
+        return "no answer"
+    if not process.is_ready:
+        return "not ready"
+    return "ready" if all(process.checks.values()) else "impaired"
 
 
 def _databases(stores: tuple[Store, ...]) -> Table:

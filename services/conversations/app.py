@@ -41,7 +41,7 @@ def create_app(config: ConversationSettings) -> Litestar:
         routes=ROUTES,
         state={"database": database, "bus": bus},
         dependencies={"database": database},
-        probes={"database": database.is_there, "broker": messenger.is_there},
+        probes={"database": database.is_there, **messenger.probes},
         gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
     )

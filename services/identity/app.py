@@ -60,7 +60,7 @@ def create_app(config: IdentitySettings) -> Litestar:
         routes=[AuthController, ClientController, UserController, TokenController, CredentialController],
         state={"database": database, "config": config, "internal_keys": config.internal_keys},
         dependencies=given,
-        probes={"database": database.is_there, "broker": messenger.is_there},
+        probes={"database": database.is_there, **messenger.probes},
         gauges=[database.gauges, messenger.gauges],
         problem_kinds=PROBLEMS,
         lifespan=[lifespan],

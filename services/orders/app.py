@@ -38,7 +38,7 @@ def create_app(config: OrderSettings) -> Litestar:
         routes=[OrderController, TasksOfOrderController, TaskController],
         state={"database": database},
         dependencies={"database": database, "bus": bus},
-        probes={"database": database.is_there, "broker": messenger.is_there},
+        probes={"database": database.is_there, **messenger.probes},
         gauges=[database.gauges, messenger.gauges],
         lifespan=[lifespan],
     )

@@ -47,7 +47,7 @@ def create_app(config: ProposalSettings) -> Litestar:
         routes=[ServiceController, ProposalController, SignController],
         state={"database": database, "desk": desk},
         dependencies={"database": database, "bus": bus, "desk": desk},
-        probes={"database": database.is_there, "broker": messenger.is_there},
+        probes={"database": database.is_there, **messenger.probes},
         gauges=[database.gauges, messenger.gauges, orchestrator.gauges, journal.gauges],
         lifespan=[lifespan],
     )

@@ -37,6 +37,7 @@ delete from idempotency_keys where created_at < now() - interval '24 hours'
 _log = log(__name__)
 
 Answer = Callable[[bytes], Awaitable[bytes]]
+Probe = Callable[[], Awaitable[bool]]
 
 
 class Messenger:
@@ -72,9 +73,10 @@ class Messenger:
     def outbox(self) -> Outbox:
         return self._outbox
 
-    async def is_there(self) -> bool:
-        """Whether the broker is connected and everything that this service needs on it exists."""
-        return self._bus.is_connected and self._streams.all_there
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """Whether the broker is connected, and whether everything that this service needs on it was found there."""
+        return {"broker": self._is_connected, "streams": self._are_streams_there}
 
     async def gauges(self) -> Sequence[Metric]:
         """How far behind this service's messaging is, for `/metrics`."""
@@ -107,6 +109,12 @@ class Messenger:
             await self._consumer.drain()
             await end(tasks)
             await self._bus.close()
+
+    async def _is_connected(self) -> bool:
+        return self._bus.is_connected
+
+    async def _are_streams_there(self) -> bool:
+        return self._bus.is_connected and self._streams.all_there
 
     async def _listen(self) -> None:
         for stream in self._filters:

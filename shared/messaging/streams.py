@@ -2,7 +2,7 @@
 
 A service may look and nothing else; the stream keeper (`serx streams`) makes them and puts them right. The broker is
 disposable: after its store was lost the client only says "reconnected", and a consumer that is gone stays silent
-without an error. So each process looks for what it needs, and is not ready while that is not there.
+without an error. So each process looks for what it needs, and says in `/health` when that is not there.
 """
 
 from __future__ import annotations

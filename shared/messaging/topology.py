@@ -124,7 +124,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     consumes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     """Streams on which it has a durable consumer, named after the process, with the subjects that it consumes."""
     watches: tuple[str, ...] = ()
-    """Streams that it looks at, and without which it is not ready."""
+    """Streams that it looks at, and without which it is not well."""
 
 
 TRAFFIC: Final[dict[str, Traffic]] = {

@@ -24,7 +24,7 @@ from shared.web import idempotency, problems
 from shared.web.actor import IDENTITY_HEADER, Actor, UntrustedIdentity
 from shared.web.bodies import MAX_BODY_BYTES, JsonRequest
 from shared.web.bounds import Bounds
-from shared.web.health import Probe, health_routes
+from shared.web.health import Health, Probe, health_route, probe_routes
 from shared.web.last_words import request_id_of
 from shared.web.openapi import ClosedBodySchema, JsonObjectSchema, MoneySchema, NumberSchema
 from shared.web.parameters import refuse_unknown_parameters
@@ -60,9 +60,10 @@ def service_app(
     asked at each scrape of `/metrics`. `after_request` has each answer before it goes out, in the request's own task.
     """
     provided = _provided({**{name: _always(value) for name, value in (dependencies or {}).items()}, "actor": _actor})
-    scrape = partial(metrics.rendered, name, settings.replica, gauges)
+    health = Health(name, probes, first="database")
+    scrape = partial(metrics.rendered, name, settings.replica, [*gauges, health.gauges])
     return Litestar(
-        route_handlers=[*routes, *health_routes(probes), metrics_route(scrape)],
+        route_handlers=[*routes, *probe_routes(health), health_route(health), metrics_route(scrape)],
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
         guards=[_only_from_the_gateway],

@@ -1,16 +1,21 @@
-"""`/metrics`: at a service, on the port that only the gateway and the operator reach; at the gateway, on one apart."""
+"""`/metrics` and `/health`, for operators alone: at a service, on the port that only the gateway and they reach; at the
+gateway, on one apart.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 
 from shared.metrics import CONTENT_TYPE
+from shared.web.health import Health
 
 Scrape = Callable[[], Awaitable[bytes]]
 
@@ -28,8 +33,8 @@ def metrics_route(scrape: Scrape) -> ControllerRouterHandler:
 
 
 @asynccontextmanager
-async def exposed(scrape: Scrape, host: str, port: int) -> AsyncIterator[None]:
-    """`GET /metrics`, and nothing else, on a port of its own until the block is left; 0 exposes nothing."""
+async def exposed(scrape: Scrape, health: Health, host: str, port: int) -> AsyncIterator[None]:
+    """`GET /metrics` and `GET /health` on a port of their own until the block is left; 0 exposes nothing."""
     if not port:
         yield
         return
@@ -38,7 +43,7 @@ async def exposed(scrape: Scrape, host: str, port: int) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await _answer(scrape, head))
+                writer.write(await _answer(scrape, health, head))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asked is gone, or never asked
@@ -52,13 +57,21 @@ async def exposed(scrape: Scrape, host: str, port: int) -> AsyncIterator[None]:
         server.close()
 
 
-async def _answer(scrape: Scrape, head: bytes) -> bytes:
+async def _answer(scrape: Scrape, health: Health, head: bytes) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
-    if method != b"GET" or path != b"/metrics":
-        return b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    body = await scrape()
-    told = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    if method == b"GET" and path == b"/metrics":
+        return _response(HTTPStatus.OK, CONTENT_TYPE, await scrape())
+    if method == b"GET" and path == b"/health":
+        told = await health.told()
+        status = HTTPStatus.OK if told.is_well else HTTPStatus.SERVICE_UNAVAILABLE
+        return _response(status, "application/json", msgspec.json.encode(told))
+    return b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def _response(status: HTTPStatus, content_type: str, body: bytes) -> bytes:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {content_type}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    return told.encode() + body
+    return head.encode() + body

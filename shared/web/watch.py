@@ -14,7 +14,7 @@ from shared.metrics import LOOP_DELAY, request_noted
 LOOK_AT_LOOP_SECONDS: Final = 0.5
 UNKNOWN_ROUTE: Final = "other"
 NOT_ANSWERED: Final = "none"
-_OURSELVES: Final = ("/health/", "/metrics")
+_OURSELVES: Final = ("/health", "/metrics")
 """Asked by machines, all the time: counted, and in no trace."""
 
 

@@ -102,6 +102,15 @@ def test_ports_and_probes_are_those_of_the_process(process: str):
     }
 
 
+def test_where_several_replicas_are_one_unready_is_never_all_unready():
+    """What is the same for all replicas is no part of readiness; compose, which takes nobody away, asks for it."""
+    assert 'CMD ["python", "-m", "deploy.health"]' in (ROOT / "deploy/docker/Dockerfile").read_text()
+    assert "healthcheck" not in COMPOSE["services"]["gateway"]
+    for service in SERVICES:
+        test = COMPOSE["services"][service]["healthcheck"]["test"]
+        assert test == ["CMD", "python", "-m", "deploy.health", "/health"]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_gateway_finds_every_service_where_its_service_is(service: str):
     url = f"http://{service}:{of('Service', service)['spec']['ports'][0]['port']}"

@@ -21,6 +21,7 @@ from gateway.pages import pages
 from gateway.routes import OTHER, OWN_PATHS, OWNERS, Service, engagement_in, is_own, is_public, owner_of, template_of
 from shared.ids import new_id
 from shared.settings import load
+from shared.web.health import Health, probe_routes
 from tests.support import actors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ def own_pages() -> Litestar:
     async def nothing() -> bytes:
         return b""
 
-    return Litestar(route_handlers=pages({}, nothing), openapi_config=None)
+    return Litestar(route_handlers=pages(probe_routes(Health("gateway", {})), nothing), openapi_config=None)
 
 
 def filled(path: str) -> str:

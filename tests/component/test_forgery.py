@@ -44,7 +44,7 @@ async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def orchestrator(service: Service, shared_broker: Broker) -> AsyncIterator[Orchestrator]:
-    await until(service.is_ready)
+    await until(service.is_well)
     async with orchestrating(shared_broker) as player:
         yield player
 

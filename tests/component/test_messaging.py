@@ -55,7 +55,7 @@ async def service(dsn: str, shared_broker: Broker) -> AsyncIterator[Service]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def orchestrator(service: Service, shared_broker: Broker) -> AsyncIterator[Orchestrator]:
-    await until(service.is_ready)
+    await until(service.is_well)
     async with orchestrating(shared_broker) as player:
         yield player
 
@@ -425,16 +425,16 @@ async def test_a_service_goes_on_with_streams_that_were_made_again_after_a_loss(
 ):
     assert (await opens(orchestrator, staff)).outcome == "done"
     async with without_its_store(shared_broker):
-        await until(lambda: _is_unready(service))
-    await until(service.is_ready)
+        await until(lambda: _is_unwell(service))
+    await until(service.is_well)
     async with orchestrating(shared_broker) as anew:
         assert (await opens(anew, staff)).outcome == "done"
     settings = (await stream(shared_broker, COMMANDS)).config
     assert (settings.retention, settings.subjects) == ("workqueue", ["cmd.>"])
 
 
-async def _is_unready(service: Service) -> bool:
-    return not await service.is_ready()
+async def _is_unwell(service: Service) -> bool:
+    return not await service.is_well()
 
 
 @of_our_own
@@ -475,7 +475,7 @@ async def test_while_the_broker_is_away_reads_go_on_and_events_wait(
     await shared_broker.kill()
     told = told_of(staff.org_id)
     try:
-        await until(lambda: _is_unready(service))
+        await until(lambda: _is_unwell(service))
         assert (await service.call(None, "GET", "/health/live")).status_code == 200
         assert (await service.call(staff, "GET", "/api/engagements")).status_code == 200
         async with speaking.transaction(staff.org_id) as tx:

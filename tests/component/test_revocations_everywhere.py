@@ -22,6 +22,7 @@ from shared.settings import load
 from tests.component.identity.people import Agency, add_client, found
 from tests.component.test_gateway.neighbours import serve
 from tests.support.actors import KEY
+from tests.support.containers import free_port
 from tests.support.databases import Databases, opened
 from tests.support.servers import Broker, until
 
@@ -54,21 +55,23 @@ async def house(databases: Databases, broker: Broker, of_gateways: Broker):
             "SERX_SESSION_KEYS": KEY,
         }
         identity = await stack.enter_async_context(served(create_identity(load(IdentitySettings, environ))))
-        await until(lambda: is_well(identity, "broker"), within_seconds=30)
+        await until(lambda: is_well(identity, ""), within_seconds=30)
         urls: dict[str, Any] = {f"{name}_url": "http://127.0.0.1:1" for name in Service}
         urls["identity_url"] = str(identity.base_url).rstrip("/")
         keys: dict[str, Any] = {f"{name}_key": KEY for name in Service}
         gateways = []
         for _ in range(2):
-            settings = GatewaySettings(nats_url=of_gateways.url("gateway"), rate_limit=0.0, **urls, **keys)
+            port, url = free_port(), of_gateways.url("gateway")
+            settings = GatewaySettings(nats_url=url, rate_limit=0.0, metrics_port=port, **urls, **keys)
             gateways.append(await stack.enter_async_context(served(create_gateway(settings))))
-            await until(lambda: is_well(gateways[-1], "bus"), within_seconds=30)
+            await until(lambda port=port: is_well(gateways[-1], f"http://127.0.0.1:{port}"), within_seconds=30)
         database = await stack.enter_async_context(opened(dsn))
         yield await found(database), database, gateways
 
 
-async def is_well(process: httpx.AsyncClient, what: str) -> bool:
-    return (await process.get("/health/ready")).json()["checks"][what]
+async def is_well(process: httpx.AsyncClient, place: str) -> bool:
+    """Whether it has the broker; `place` is where it says so, if that is not where it serves."""
+    return (await process.get(f"{place}/health")).json()["checks"]["broker"]
 
 
 def bearer(secret: str) -> dict[str, str]:

@@ -30,13 +30,14 @@ class Service:
         headers = actors.headers(actor, self.name) if actor else {}
         return await self._client.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
 
-    async def is_ready(self) -> bool:
-        return (await self._client.get("/health/ready")).status_code == 200
+    async def is_well(self) -> bool:
+        """Whether it is ready, and lacks nothing."""
+        return (await self._client.get("/health")).status_code == 200
 
 
 @asynccontextmanager
-async def running(name: str, dsn: str, broker: Broker, **environment: str):
-    """The service of that name, ready, until the block is left."""
+async def running(name: str, dsn: str, broker: Broker, *, lacks: bool = False, **environment: str):
+    """The service of that name until the block is left: well, or only started if it `lacks` something."""
     module = import_module(f"services.{name}.app")
     shape = next(
         kind
@@ -56,7 +57,8 @@ async def running(name: str, dsn: str, broker: Broker, **environment: str):
     life = asyncio.create_task(_live(service.app, started, stop))
     await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
     try:
-        await until(service.is_ready)
+        if not lacks:
+            await until(service.is_well)
         yield service
     finally:
         stop.set()

@@ -34,7 +34,7 @@ from tests.support.services import Service
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def orchestrator(orders: Service, shared_broker: Broker) -> AsyncIterator[Orchestrator]:
-    await until(orders.is_ready)
+    await until(orders.is_well)
     async with orchestrating(shared_broker) as player:
         yield player
 

@@ -156,7 +156,7 @@ async def the_brokers_store_is_lost_with_events_in_it(house: House, _: Databases
     house.broker.forget()
     await house.broker.start()
     await house.start("conversations")
-    await until(house["proposals"].is_ready)
+    await until(house["proposals"].is_well)
     await house.sign(staff, await house.sent(staff, an_email()))
 
 

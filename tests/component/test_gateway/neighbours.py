@@ -23,6 +23,7 @@ from shared.web.actor import Actor, verify_gateway, verify_identity
 from shared.web.bounds import Bounds
 from shared.web.serving import configured
 from tests.support.actors import KEY, admin
+from tests.support.containers import free_port
 from tests.support.servers import until
 
 Answer = Callable[["Heard", Any], Awaitable[None]]
@@ -142,6 +143,15 @@ class World:
     caller: httpx.AsyncClient
     actor: Actor
     door: Door
+    metrics_url: str
+
+    async def health(self) -> dict[str, Any]:
+        """What the gateway tells its operator, at the port that is not for callers."""
+        return (await self.caller.get(f"{self.metrics_url}/health", headers={"authorization": ""})).json()
+
+    async def lacks(self) -> list[str]:
+        """What is away, as the gateway tells it."""
+        return [name for name, is_there in (await self.health())["checks"].items() if not is_there]
 
     async def begin_anew(self) -> None:
         """All services are there, have heard nothing and been told nothing; the gateway remembers nobody."""
@@ -179,20 +189,22 @@ async def world(nats_url: str, *, hears: bool = True, **told: Any) -> AsyncItera
     services["identity"].credentials["serx_admin"] = credential(actor)
     addresses = {f"{name}_url": service.url for name, service in services.items()}
     keys = {f"{name}_key": KEY for name in services}
-    settings = GatewaySettings(nats_url=nats_url, **addresses, **keys, **{"rate_limit": 0.0, **told})
+    metrics_port = free_port()
+    ports = {"metrics_port": metrics_port}
+    settings = GatewaySettings(nats_url=nats_url, **addresses, **keys, **ports, **{"rate_limit": 0.0, **told})
     door = create_app(settings)
     server, serving, url = await serve(door, of_callers=bounding(settings))
     headers = {"authorization": "Bearer serx_admin"}
     try:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as caller:
-            here = World(services, url, caller, actor, door)
+            here = World(services, url, caller, actor, door, f"http://127.0.0.1:{metrics_port}")
             if hears:
-                await until(lambda: _is_ready(caller))
+                await until(lambda: _lacks_nothing(here))
             yield here
     finally:
         server.should_exit = True
         await asyncio.gather(serving, *(service.stop() for service in services.values()))
 
 
-async def _is_ready(caller: httpx.AsyncClient) -> bool:
-    return (await caller.get("/health/ready")).status_code == 200
+async def _lacks_nothing(here: World) -> bool:
+    return not await here.lacks()

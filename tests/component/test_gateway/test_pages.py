@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from gateway.routes import OWN_PATHS, Service
@@ -38,14 +40,26 @@ async def test_health_is_cheap_and_public(here: World) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_ready_needs_every_service(here: World) -> None:
+async def test_a_gateway_is_ready_whatever_is_away_and_tells_its_operator_what_is(here: World) -> None:
+    everything = {"broker": True} | {str(service): True for service in Service}
+    assert await here.health() == {"process": "gateway", "is_ready": True, "checks": everything}
+    await asyncio.gather(here.orders.stop(), here.identity.stop())
     async with _anyone(here) as caller:
-        assert (await caller.get("/health/ready")).json()["checks"] == {"bus": True} | {str(s): True for s in Service}
-        await here.orders.stop()
         answer = await caller.get("/health/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["orders"] is False
-    assert answer.json()["checks"]["proposals"] is True
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+        told = await caller.get(f"{here.metrics_url}/health")
+        metrics = (await caller.get(f"{here.metrics_url}/metrics")).text
+    away = {"orders": False, "identity": False}
+    assert (told.status_code, told.json()["checks"]) == (503, everything | away)
+    gauges = [line for line in metrics.splitlines() if line.startswith("serx_dependency_up{")]
+    assert sorted(line.partition('"')[2].partition('"')[0] for line in gauges if line.endswith(" 0.0")) == sorted(away)
+    assert len(gauges) == len(everything)
+
+
+async def test_callers_are_not_told_what_the_gateway_lacks(here: World) -> None:
+    assert (await here.caller.get("/health")).status_code == 404
+    async with _anyone(here) as caller:
+        assert (await caller.get("/health")).status_code == 401
 
 
 async def test_an_unknown_health_page_is_404(here: World) -> None:
