@@ -11,7 +11,6 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-import nats
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
@@ -20,6 +19,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from deploy.proof.lists import Miscount, miscounts
 from shared.database.errors import LINK_ERRORS
 from shared.messaging import topology
+from shared.messaging.connection import connected
 from shared.messaging.topology import SERVICES
 
 PROPOSALS = """
@@ -228,18 +228,11 @@ async def _versions(links: Mapping[str, Any]) -> dict[tuple[str, str], dict[UUID
 
 
 async def _broker(url: str, *, with_stream: bool) -> tuple[int, set[UUID] | None]:
-    connection = await nats.connect(url, connect_timeout=2, error_cb=_is_raised_too)
-    try:
+    async with connected(url, connect_timeout=2) as connection:
         streams = connection.jetstream()
         waiting = [await streams.consumer_info(topology.COMMANDS, name) for name in _COMMANDED]
         commands_left = sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in waiting)
         return commands_left, await _told(streams) if with_stream else None
-    finally:
-        await connection.close()
-
-
-async def _is_raised_too(_: Exception) -> None:
-    """The client prints what it raises, unless told where to put it."""
 
 
 async def _told(streams: JetStreamContext) -> set[UUID]:

@@ -100,12 +100,8 @@ async def _publish(broker: str, poison: Poison) -> None:
         key=poison.key,
     )
     with suppress(OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):  # away; it is sent again
-        async with connected(broker, connect_timeout=2, error_cb=_is_raised_too) as connection:
+        async with connected(broker, connect_timeout=2) as connection:
             await connection.jetstream().publish(poison.subject, poison.body, timeout=2, headers=envelope.headers())
-
-
-async def _is_raised_too(_: Exception) -> None:
-    """The client prints what it raises, unless told where to put it."""
 
 
 async def _is_parked(dsns: Mapping[str, str], poison: Poison) -> bool:

@@ -14,10 +14,10 @@ import nats
 
 
 async def listen(url: str, database: sqlite3.Connection, name: str = "listener-billing") -> None:
-    place = urlsplit(url)  # nats://SEED@HOST:PORT
+    places = [urlsplit(each) for each in url.split(",")]  # nats://SEED@HOST:PORT of each server
     broker = await nats.connect(
-        f"nats://{place.hostname}:{place.port}",
-        nkeys_seed_str=place.netloc.partition("@")[0],
+        [f"nats://{place.hostname}:{place.port}" for place in places],
+        nkeys_seed_str=places[0].netloc.partition("@")[0],
         inbox_prefix=f"_INBOX_{name}",
     )
     events = await broker.jetstream().pull_subscribe_bind(name, "EVENTS")
