@@ -81,6 +81,11 @@ def test_every_variable_that_a_command_reads_is_tried():
     assert found - {f"SERX_{each}" for each in for_processes} <= set(READ) | {"SERX_SECRETS_DIR"}
 
 
+def test_no_command_hands_a_list_of_brokers_to_the_client_library():
+    """It would take the list for one address: `shared.messaging.connection` reads it."""
+    assert [path for path in DEPLOY.rglob("*.py") if "nats.connect(" in path.read_text()] == []
+
+
 @pytest.mark.parametrize("name", ["SERX_DATABASE_DSN", "SERX_NATS_URL", "SERX_GATEWAY_URL"])
 def test_right_ones_are_taken(name: str):
     right = {
