@@ -66,13 +66,14 @@ class Launcher:
         dies_with_us: bool,
         may_interrupt: bool = False,
         folder: Path | None = None,
+        stdin: int | BinaryIO = DEVNULL,
     ) -> Process:
-        """Start a command, in `folder` if it is given."""
+        """Start a command, in `folder` if it is given; it reads nothing, or `stdin`."""
         with log.opened() as output:
             return await _execute(
                 command,
                 {**environment, **self._mark},
-                stdin=DEVNULL,
+                stdin=stdin,
                 output=output,
                 dies_with_us=dies_with_us,
                 may_interrupt=may_interrupt,
@@ -91,7 +92,7 @@ async def _execute(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
-    stdin: int,
+    stdin: int | BinaryIO,
     output: BinaryIO,
     dies_with_us: bool,
     may_interrupt: bool = False,

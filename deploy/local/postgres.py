@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -25,8 +24,7 @@ from deploy.local.ports import HOST
 from deploy.local.probes import postgres_ready
 
 _FRESH = "postgres.new."
-_READ_ALL = "dac_read_search"
-"""The right to read every file and pass through every folder."""
+_CAP_SETPCAP = 1 << 8
 _INITDB_OPTIONS = (
     "--username=postgres",
     "--encoding=UTF8",
@@ -65,12 +63,16 @@ async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder,
     password_file = folder.root / "postgres.password"
     log = Log(folder.log("initdb"))
     log.mark()
-    # It reads the password from the data folder, which is closed to its user, and no client talks to it.
-    wrapper = _unprivileged("KILL", capability=_READ_ALL)
-    command = (*wrapper, str(binaries.initdb), f"--pgdata={fresh}", f"--pwfile={password_file}", *_INITDB_OPTIONS)
+    wrapper = _unprivileged("KILL")  # no client talks to it
+    command = (*wrapper, str(binaries.initdb), f"--pgdata={_as_seen(fresh)}", "--pwfile=/dev/stdin", *_INITDB_OPTIONS)
     write_private_text(password_file, admin_password)
     try:
-        process = await launcher.program(command, _environment(), log, dies_with_us=not wrapper)
+        with password_file.open("rb") as password:
+            # Opened here, because the way to it is closed to its reader; /dev/stdin opens it again, as its reader.
+            os.fchown(password.fileno(), _user().pw_uid, -1)
+            process = await launcher.program(
+                command, _environment(), log, dies_with_us=not wrapper, folder=fresh, stdin=password
+            )
         status = await process.wait()
     finally:
         password_file.unlink()
@@ -84,10 +86,8 @@ def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int
     check_private(folder.postgres, _user().pw_uid)
     clear_postmaster_pid(folder.postgres)
     options = [part for name, value in (_SETTINGS | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]
-    wrapper = _unprivileged("QUIT", capability=None if _is_open(binaries.postgres) else _READ_ALL)
-    # Started in its folder, it needs no way through the folders above, which are closed to its user.
-    data = "/proc/self/cwd" if wrapper else str(folder.postgres)
-    command = (*wrapper, str(binaries.postgres), "-D", data, *options)
+    wrapper = _unprivileged("QUIT")
+    command = (*wrapper, str(binaries.postgres), "-D", _as_seen(folder.postgres), *options)
     return Recipe(
         name="postgres",
         # Changing the user clears what we would ask of the kernel, so `setpriv` asks after it has.
@@ -126,8 +126,13 @@ def _user() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
 
-def _unprivileged(death_signal: str, *, capability: str | None) -> tuple[str, ...]:
-    """What makes a command of root's one of `nobody`'s, without any right of root's but `capability`."""
+def _as_seen(data: Path) -> str:
+    """The folder's name for a program that is started in it: as `nobody` it may not pass through the folders above."""
+    return "/proc/self/cwd" if os.geteuid() == 0 else str(data)
+
+
+def _unprivileged(death_signal: str) -> tuple[str, ...]:
+    """What makes a command of root's one of `nobody`'s, without any capability."""
     if os.geteuid() != 0:
         return ()
     setpriv = shutil.which("setpriv")
@@ -135,16 +140,19 @@ def _unprivileged(death_signal: str, *, capability: str | None) -> tuple[str, ..
         raise Failure(
             "PostgreSQL does not run as root, and setpriv (of util-linux) is not installed; run serx as another user."
         )
-    kept = f"-all,+{capability}" if capability else "-all"
+    # Without new privileges the bounding set gives nothing; it can be dropped only by those who have the right to.
+    bounds = ("--bounding-set", "-all") if _may_drop_bounds() else ()
     return (
         *(setpriv, "--reuid", str(_user().pw_uid), "--regid", str(_user().pw_gid), "--clear-groups"),
-        *("--inh-caps", kept, "--ambient-caps", kept, "--no-new-privs", "--pdeathsig", death_signal, "--"),
+        *("--inh-caps", "-all", "--ambient-caps", "-all", *bounds),
+        *("--no-new-privs", "--pdeathsig", death_signal, "--"),
     )
 
 
-def _is_open(program: Path) -> bool:
-    """Whether every user may run it. Under a folder such as /root nobody else may."""
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in (program, *program.resolve().parents))
+def _may_drop_bounds() -> bool:
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    effective = status.partition("CapEff:")[2].split(maxsplit=1)[0]
+    return bool(int(effective, 16) & _CAP_SETPCAP)
 
 
 def _environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from deploy.failure import Failure
-from deploy.local import binaries, credentials, known_demo, leftovers, nats, postgres, ready
+from deploy.local import binaries, credentials, known_demo, leftovers, nats, postgres, programs, ready
 from deploy.local.binaries import Binaries
 from deploy.local.child import Recipe
 from deploy.local.credentials import Credentials
@@ -54,7 +54,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 async def up(options: Options, screen: Screen) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Raises Failure when that cannot begin."""
     role_connections()  # before anything is started, whatever is wrong with it
-    found = binaries.find()
+    found = programs.reachable(binaries.find())
     with opened(options.data_dir, found.postgres_major) as folder:
         known_demo.found(folder)
         for name in leftovers.stop(folder):

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 from rich.console import Console
 
-from deploy.local import binaries, credentials, demo
+from deploy.local import binaries, credentials, demo, programs
 from deploy.local.child import Recipe
 from deploy.local.environment import Addresses
 from deploy.local.folder import opened
@@ -177,7 +177,7 @@ async def standing(root: Path, chance: random.Random, *, with_disks: bool = Fals
 
     `with_disks`: the folder and the servers' data in it are on disks that can be full (see `disks`), and go with them.
     """
-    found = binaries.find()
+    found = programs.reachable(binaries.find())
     with (
         _small_disk(root, is_wanted=with_disks),
         opened(root / "data", found.postgres_major) as folder,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import nats
 from nats.aio.client import Client
 
-from deploy.local import binaries, postgres
+from deploy.local import binaries, postgres, programs
 from deploy.local.child import Recipe
 from deploy.local.folder import opened
 from deploy.local.launcher import Launcher
@@ -61,7 +61,7 @@ async def postgres_server(root: Path) -> AsyncIterator[str]:
         async with containers.postgres_container() as dsn:
             yield dsn
         return
-    found = binaries.find()
+    found = programs.reachable(binaries.find())
     password = secrets.token_hex(8)
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
         dsn = f"postgresql://postgres:{password}@{HOST}:{ports['postgres']}/postgres"
