@@ -121,7 +121,7 @@ def clear_postmaster_pid(data: Path) -> None:
     first = pid_file.read_text(encoding="ascii", errors="replace").partition("\n")[0]
     pid = int(first) if first.isdecimal() else 0
     command = _command(pid)
-    if "postgres" in command and str(data) in command:
+    if "postgres" in command and (str(data) in command or _folder(pid) == data.resolve()):
         raise Failure(f"Another PostgreSQL (pid {pid}) is running on {data}; stop it first.")
     if command or not pid:  # or nothing that PostgreSQL has written
         pid_file.unlink()
@@ -149,6 +149,16 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def _folder(pid: int) -> Path | None:
+    """The folder that a process is in: a PostgreSQL is in its data folder, whatever its command calls that."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
 
 
 def _ps(pid: int, column: str) -> str:

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from deploy.failure import Failure
-from deploy.local import binaries, postgres, programs
+from deploy.local import binaries, leftovers, postgres, programs
 from deploy.local.binaries import Binaries
 from deploy.local.folder import opened
 from deploy.local.launcher import Launcher
@@ -155,6 +155,14 @@ async def test_initdb_has_no_capability_and_leaves_no_password_behind(tmp_path: 
             assert "word-of-the-admin" not in command_of(pid)
         kept = [each for each in folder.root.rglob("*") if each.is_file() and b"word-of-the-admin" in each.read_bytes()]
         assert kept == []
+
+
+async def test_the_pid_file_of_a_server_that_runs_is_never_taken_away(tmp_path: Path):
+    root = tmp_path / "data"
+    async with servers.postgres_server(root):
+        with pytest.raises(Failure, match=r"Another PostgreSQL \(pid \d+\) is running on"):
+            leftovers.clear_postmaster_pid(root / "postgres")
+        assert (root / "postgres/postmaster.pid").exists()
 
 
 async def test_a_root_with_the_rights_that_a_small_container_gives_runs_it(tmp_path: Path):
