@@ -24,6 +24,10 @@ COMMANDS = {
         "Services that listen to events: add, list, remove; or make their consumers.",
     ),
     "streams": ("deploy.streams:streams", "Make the broker's streams and consumers, and put them right."),
+    "brokers": (
+        "deploy.brokers.command:app",
+        "Servers of a NATS cluster: list them, remove one that is gone, move the leader.",
+    ),
     "provision": ("deploy.provisioning_command:provision_services", "Make the databases and their roles."),
     "status": ("deploy.status.command:status", "Show how the whole system is."),
     "migrate": ("deploy.migrations:migrate_services", "Bring databases to the newest schema."),

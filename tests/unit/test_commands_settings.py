@@ -40,6 +40,7 @@ READ: dict[str, tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]] = {
     "SERX_TOKEN": (("demo",), URLS, ("a\nb", "é", "a b", "x" * 501)),
     **dict.fromkeys(DSNS, (("check",), DSNS | BROKER, NO_DSNS)),
     "SERX_NATS_URL": (("check",), DSNS, NO_BROKERS),
+    "SERX_SYSTEM_NATS_URL": (("brokers",), {}, NO_BROKERS),
     "SERX_DATABASE_DSN": (FOUND, {"SERX_ADMIN_PASSWORD": "a long password"}, NO_DSNS),
     "SERX_ADMIN_PASSWORD": (FOUND, {"SERX_DATABASE_DSN": DSN.format("identity", "")}, ("short",)),
     "SERX_ADMIN_DSN": (("provision",), DSNS | OWNERS, NO_DSNS),

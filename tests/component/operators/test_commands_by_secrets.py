@@ -40,6 +40,9 @@ FOUND: dict[str, tuple[int, str]] = {
     "listeners list": (0, "billing hears order.*"),
     "listeners remove": (0, "is no listener any more"),
     "streams": (0, "Streams and consumers are as they are to be"),
+    "brokers": (1, "names no user of the system account"),
+    "brokers remove": (1, "names no user of the system account"),
+    "brokers step-down": (1, "names no user of the system account"),
     "status": (1, "NATS 2."),
     "provision": (1, "The databases could not be made"),
     "migrate": (1, "Could not migrate"),
@@ -69,6 +72,7 @@ def administration(dsns: dict[str, str], shared_broker: Broker, tmp_path_factory
     files |= {
         "admin_password": "a long password",
         "listeners": "billing=order.*",
+        "system_nats_url": f"{away},{shared_broker.operator}",
         "nats_url": f"{away},{shared_broker.operator}",
     }
     for name, text in files.items():
