@@ -6,33 +6,22 @@ import asyncio
 import random
 import secrets
 import shlex
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from deploy.failure import Failure
+from deploy.proof.cluster.command import cluster
 from deploy.proof.report import Report, as_json, picture, report_of, write
+from deploy.proof.showing import progress, show, working_folder
 
 if TYPE_CHECKING:
     from deploy.proof.recovery import Report as Timed
 
 app = App(name="prove", help="Break everything, and show that the promises hold.")
+app.command(cluster)
 
 
 @app.command
@@ -71,11 +60,11 @@ def exactly_once(
         Print the figures as JSON instead of the table.
     """
     seed = seed or secrets.token_hex(4)
-    with _folder(keep) as folder:
+    with working_folder(keep) as folder:
         proven = asyncio.run(_prove(folder, kills, seed, only, history))
     if report is not None:
         write(proven, report)
-    _show(as_json(proven) if as_json_ else picture(proven), is_proven=proven.is_proven)
+    show(as_json(proven) if as_json_ else picture(proven), is_proven=proven.is_proven)
 
 
 @app.command
@@ -104,11 +93,11 @@ def recovery(
     """
     from deploy.proof import recovery as measuring
 
-    with _folder(keep) as folder:
+    with working_folder(keep) as folder:
         timed = asyncio.run(_time(folder, rounds))
     if report is not None:
         report.write_bytes(measuring.as_json(timed))
-    _show(measuring.as_json(timed) if as_json_ else measuring.picture(timed), is_proven=timed.is_proven)
+    show(measuring.as_json(timed) if as_json_ else measuring.picture(timed), is_proven=timed.is_proven)
 
 
 async def _time(folder: Path, rounds: int) -> Timed:
@@ -119,11 +108,11 @@ async def _time(folder: Path, rounds: int) -> Timed:
     if not is_supported():
         raise Failure("The faults of the proof need Linux.")
     seed = secrets.token_hex(4)
-    with _progress() as progress:
-        bar = progress.add_task("Starting", total=rounds * len(CASES))
+    with progress() as bars:
+        bar = bars.add_task("Starting", total=rounds * len(CASES))
         async with standing(folder, random.Random(seed)) as stack:  # noqa: S311 - nothing secret
-            progress.update(bar, description="Killing")
-            watch = Watch(stack, History(), seed, lambda: progress.advance(bar))
+            bars.update(bar, description="Killing")
+            watch = Watch(stack, History(), seed, lambda: bars.advance(bar))
             return await watch.measure(rounds, f"serx prove recovery --rounds {rounds}")
 
 
@@ -145,46 +134,14 @@ async def _prove(folder: Path, kills: int, seed: str, only: str, history: Path |
         raise Failure("Only root can fill disks: the faults that were asked for need a mount.")
     with (
         (history or folder / "history.jsonl").open("wb") as told,
-        _progress() as progress,
+        progress() as bars,
     ):
-        bar = progress.add_task("Starting", total=kills)
+        bar = bars.add_task("Starting", total=kills)
         chance = random.Random(seed)  # noqa: S311 - a seed is the point
         async with standing(folder, chance, with_disks=with_disks) as stack:
-            progress.update(bar, description=f"Breaking, seed {seed}")
-            storm = Storm(stack, History(told), seed, lambda: progress.advance(bar))
+            bars.update(bar, description=f"Breaking, seed {seed}")
+            storm = Storm(stack, History(told), seed, lambda: bars.advance(bar))
             outcome = await storm.run(kills, possible)
     command = f"serx prove exactly-once --kills {kills} --seed {seed}"
     left_out = [fault.name for fault in faults if fault not in possible]
     return report_of(outcome, command + (f" --only {shlex.quote(only)}" if only else ""), left_out)
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """The folder to keep, or one that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="serx-proof.")) if keep is None else keep
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield folder
-    finally:
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _progress() -> Progress:
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
-        *(TimeRemainingColumn(), TextColumn("left")),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-def _show(result: bytes | RenderableType, *, is_proven: bool) -> None:
-    """JSON or a table; then the end, with status 1 unless all is proven."""
-    if isinstance(result, bytes):
-        sys.stdout.buffer.write(result)
-    else:
-        console = Console()
-        console.width = max(console.width, 100)
-        console.print(result)
-    if not is_proven:
-        sys.exit(1)

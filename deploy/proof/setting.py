@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import aiohttp
 import msgspec
 
 from deploy.local.api import Api
+from deploy.local.demo import Created
 from deploy.proof.signers import Agency
-from deploy.proof.stack import Stack
 
 KNOWN_CLIENTS = 4
 _ACTIVE, _DISABLED = 1, 0
@@ -17,14 +19,22 @@ class _Made(msgspec.Struct, frozen=True):
     id: str
 
 
-async def agencies(stack: Stack) -> list[Agency]:
+class Installation(Protocol):
+    """What is signed on: the addresses of its gateways, and a way to make organisations."""
+
+    @property
+    def gateways(self) -> tuple[str, str]: ...
+    async def found_organisation(self, name: str, email: str) -> Created: ...
+
+
+async def agencies(stack: Installation) -> list[Agency]:
     """Found them. Raises Failure, ApiRefused."""
     async with aiohttp.ClientSession() as session:
         api = Api(session, stack.gateways[0])
         return [await _agency(stack, api, name) for name in ("north", "south")]
 
 
-async def _agency(stack: Stack, api: Api, name: str) -> Agency:
+async def _agency(stack: Installation, api: Api, name: str) -> Agency:
     admin = f"admin@{name}.example"
     founded = await stack.found_organisation(name, admin)
     clients = [f"client-{number}@storm.example" for number in range(KNOWN_CLIENTS)]

@@ -1,0 +1,146 @@
+"""The stand-in for kube-proxy and for what feeds it: probes of each replica, and a door to every service on each host.
+
+The numbers are the manifests': a replica is an endpoint while its readiness says so. A host that is cut off or silent
+is not looked at, and what was known of its replicas stays: Kubernetes takes a silent node's endpoints away after most
+of a minute, which no fault here lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from deploy.proof.cluster.network import Host
+
+PERIOD_SECONDS = 3.0
+TIMEOUT_SECONDS = 5.0
+FAILURES = 3
+"""`readinessProbe` of deploy/kubernetes/base; a test holds these to it."""
+CONNECT_SECONDS = 130.0
+"""As long as the kernel would try: what is sent to a silent host gets no answer, not even a refusal."""
+_CHUNK_BYTES = 65536
+
+
+class Endpoint:
+    """A replica of a service: where it is, and whether it is in the lists of the doors."""
+
+    def __init__(self, service: str, host: Host, port: int) -> None:
+        self.service = service
+        self.host = host
+        self.port = port
+        self.is_listed = False
+        self.delisted = 0
+        """How often it was taken out."""
+        self._failures = 0
+
+    async def probe(self) -> bool:
+        """Ask it once, from its own host."""
+        request = b"GET /health/ready HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                reader, writer = await self.host.connect(self.host.address, self.port)
+                try:
+                    writer.write(request)
+                    return b" 200 " in await reader.readline()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, ValueError):
+            return False
+
+    def heed(self, *, is_ready: bool) -> None:
+        """Take a probe's word: one good one lists it, FAILURES bad ones in a row take it out."""
+        self._failures = 0 if is_ready else self._failures + 1
+        if is_ready:
+            self.is_listed = True
+        elif self._failures >= FAILURES and self.is_listed:
+            self.is_listed = False
+            self.delisted += 1
+
+
+class Endpoints:
+    """All of them, the probes, and a door to each service on each host (`127.0.0.1`, the service's port)."""
+
+    def __init__(self, hosts: Sequence[Host], ports: Mapping[str, int], gateway_port: int) -> None:
+        self._hosts = tuple(hosts)
+        self._ports = dict(ports)
+        every = {**self._ports, "gateway": gateway_port}
+        self.all = [Endpoint(service, host, port) for host in hosts for service, port in every.items()]
+        self.is_seen: Callable[[Host], bool] = lambda _: True
+        """Whether what the probes of a host find reaches the others."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def open(self) -> None:
+        for host in self._hosts:
+            for service, port in self._ports.items():
+                wire = await host.socket()
+                wire.bind(("127.0.0.1", port))
+                wire.listen(512)
+                door = _Door(host, [each for each in self.all if each.service == service])
+                self._servers.append(await asyncio.start_server(door.accept, sock=wire))
+        for endpoint in self.all:
+            self._tasks.add(asyncio.create_task(self._watch(endpoint)))
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, endpoint: Endpoint) -> None:
+        await asyncio.sleep(random.random() * PERIOD_SECONDS)  # noqa: S311 - so that not all ask at once
+        while True:
+            is_ready = await endpoint.probe()
+            if self.is_seen(endpoint.host):
+                endpoint.heed(is_ready=is_ready)
+            await asyncio.sleep(PERIOD_SECONDS if endpoint.is_listed else 0.2)
+
+
+class _Door:
+    """A service's address on one host: each connection goes to one of the listed endpoints, by chance."""
+
+    def __init__(self, host: Host, endpoints: Sequence[Endpoint]) -> None:
+        self._host = host
+        self._endpoints = endpoints
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        listed = [each for each in self._endpoints if each.is_listed]
+        try:
+            if not listed:
+                return
+            chosen = random.choice(listed)  # noqa: S311 - as the kernel would
+            async with asyncio.timeout(CONNECT_SECONDS):
+                far_reader, far_writer = await self._host.connect(chosen.host.address, chosen.port)
+            try:
+                await _pump_both(reader, writer, far_reader, far_writer)
+            finally:
+                far_writer.close()
+        except (OSError, TimeoutError):
+            return
+        finally:
+            writer.close()
+
+
+async def _pump_both(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    far_reader: asyncio.StreamReader,
+    far_writer: asyncio.StreamWriter,
+) -> None:
+    pumps = [asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
