@@ -14,21 +14,13 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 
+from deploy.proof.cluster.promises import SENT, Written
 from deploy.proof.signers import Agency
 
 AGAIN_SECONDS = 0.1
 READ_SECONDS = 0.1
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=2)
 _READ_TIMEOUT = aiohttp.ClientTimeout(total=2, sock_connect=1)
-_DRAFT, _SENT = 0, 1
-
-
-class Written(msgspec.Struct):
-    """A proposal that a 201 promised, and what is the least that it has to be."""
-
-    org: str
-    status: int = _DRAFT
-    gateway: str = ""
 
 
 class Writers:
@@ -67,9 +59,9 @@ class Writers:
             if answer is None:
                 return
             proposal: str = answer["id"]
-            self.written[proposal] = Written(agency.org_id, gateway=gateway)
+            self.written[proposal] = Written(gateway)
             if await self._insist(session, gateway, agency, f"/api/proposals/{proposal}/send", None) is not None:
-                self.written[proposal].status = _SENT
+                self.written[proposal].status = SENT
             await asyncio.sleep(chance.random() * 0.2)
 
     async def _insist(

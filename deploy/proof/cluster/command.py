@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +15,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from deploy.failure import Failure
+from deploy.proof.cluster.controls import Control, applied
 from deploy.proof.cluster.faults import FAULTS, Fault
 from deploy.proof.cluster.network import Network, network
 from deploy.proof.cluster.report import Report, as_json, picture
-from deploy.proof.cluster.stack import standing
+from deploy.proof.cluster.secrets import Site
+from deploy.proof.cluster.stack import Cluster
 from deploy.proof.cluster.trial import Outcome, Trial
 from deploy.proof.history import History
 from deploy.proof.showing import progress, show, working_folder
@@ -30,6 +33,7 @@ def cluster(
     faults: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 20,
     seed: str | None = None,
     only: str = "",
+    control: Control | None = None,
     report: Path | None = None,
     keep: Path | None = None,
     as_json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -48,6 +52,8 @@ def cluster(
         Their order, where they strike, and who signs how; printed at the end, random when not given.
     only
         Only faults with this in their name, such as "broker" or "primary".
+    control
+        Have this wrong on purpose; then the run has to end with status 1.
     report
         Write the figures here, as JSON.
     keep
@@ -60,8 +66,10 @@ def cluster(
     if not kinds:
         raise Failure(f"No fault has {only!r} in its name; there are: {', '.join(fault.name for fault in FAULTS)}.")
     with working_folder(keep) as folder, network(HOSTS) as hosts:
-        outcome = asyncio.run(_try(hosts, folder, _in_order(kinds, faults, seed), seed))
-    words = f"serx prove cluster --faults {faults} --seed {seed}" + (f" --only {shlex.quote(only)}" if only else "")
+        outcome = asyncio.run(_try(hosts, folder, _in_order(kinds, faults, seed), seed, control))
+    words = f"serx prove cluster --faults {faults} --seed {seed}"
+    words += f" --only {shlex.quote(only)}" if only else ""
+    words += f" --control {control}" if control else ""
     proven = Report(command=words, is_proven=not outcome.violations, outcome=outcome)
     if report is not None:
         report.write_bytes(as_json(proven))
@@ -77,14 +85,19 @@ def _in_order(kinds: Sequence[Fault], count: int, seed: str) -> list[Fault]:
     return chosen[:count]
 
 
-async def _try(hosts: Network, folder: Path, faults: Sequence[Fault], seed: str) -> Outcome:
+async def _try(hosts: Network, folder: Path, faults: Sequence[Fault], seed: str, control: Control | None) -> Outcome:
     with progress() as bars, (folder / "history.jsonl").open("wb") as told, (folder / "log").open("w") as log:
-        bar = bars.add_task("Starting", total=len(faults))
+        bar, began = bars.add_task("Starting", total=len(faults)), time.monotonic()
 
         def say(line: str) -> None:
-            print(line, file=log, flush=True)
+            print(f"{time.monotonic() - began:7.1f} {line}", file=log, flush=True)
             bars.update(bar, description=line[:60])
 
-        async with standing(hosts, folder, say) as cluster:
-            trial = Trial(cluster, History(told), seed, say)
-            return await trial.run(faults, lambda: bars.advance(bar))
+        cluster = Cluster(hosts, folder, Site(hosts.hosts), say)
+        async with applied(control, cluster):
+            try:
+                await cluster.start()
+                trial = Trial(cluster, History(told), seed, say)
+                return await trial.run(faults, lambda: bars.advance(bar))
+            finally:
+                await cluster.stop()

@@ -26,10 +26,12 @@ _CHUNK_BYTES = 65536
 class Endpoint:
     """A replica of a service: where it is, and whether it is in the lists of the doors."""
 
-    def __init__(self, service: str, host: Host, port: int) -> None:
+    def __init__(self, service: str, host: Host, port: int, path: str = "/health/ready") -> None:
         self.service = service
         self.host = host
         self.port = port
+        self.path = path
+        """What is asked: 200 is yes."""
         self.is_listed = False
         self.delisted = 0
         """How often it was taken out."""
@@ -37,7 +39,7 @@ class Endpoint:
 
     async def probe(self) -> bool:
         """Ask it once, from its own host."""
-        request = b"GET /health/ready HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
+        request = f"GET {self.path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n".encode()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 reader, writer = await self.host.connect(self.host.address, self.port)
@@ -70,6 +72,7 @@ class Endpoints:
         self.is_seen: Callable[[Host], bool] = lambda _: True
         """Whether what the probes of a host find reaches the others."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._doors: list[_Door] = []
         self._servers: list[asyncio.Server] = []
 
     async def open(self) -> None:
@@ -79,6 +82,7 @@ class Endpoints:
                 wire.bind(("127.0.0.1", port))
                 wire.listen(512)
                 door = _Door(host, [each for each in self.all if each.service == service])
+                self._doors.append(door)
                 self._servers.append(await asyncio.start_server(door.accept, sock=wire))
         for endpoint in self.all:
             self._tasks.add(asyncio.create_task(self._watch(endpoint)))
@@ -86,9 +90,10 @@ class Endpoints:
     async def close(self) -> None:
         for server in self._servers:
             server.close()
-        for task in self._tasks:
+        tasks = [*self._tasks, *(task for door in self._doors for task in door.tasks)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, endpoint: Endpoint) -> None:
         await asyncio.sleep(random.random() * PERIOD_SECONDS)  # noqa: S311 - so that not all ask at once
@@ -105,8 +110,15 @@ class _Door:
     def __init__(self, host: Host, endpoints: Sequence[Endpoint]) -> None:
         self._host = host
         self._endpoints = endpoints
+        self.tasks: set[asyncio.Task[None]] = set()
+        """Of the connections that are open."""
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass_on(reader, writer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         listed = [each for each in self._endpoints if each.is_listed]
         try:
             if not listed:

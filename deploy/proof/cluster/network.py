@@ -50,7 +50,7 @@ class Host:
         self.name = f"h{number}"
         self.address = Lane.MAIN.address(number)
         self.routes_address = Lane.ROUTES.address(number)
-        self._holder = subprocess.Popen(["sleep", "infinity"], preexec_fn=_hold)  # noqa: S607, PLW1509
+        self._holder = subprocess.Popen(["sleep", "infinity"], preexec_fn=_hold)  # noqa: PLW1509
         self._path = f"/proc/{self._holder.pid}/ns/net"
         self._thread = ThreadPoolExecutor(1, initializer=_enter, initargs=(self._path,))
 
@@ -179,7 +179,7 @@ def _ip(*words: str) -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failure(f"The proof's network could not be made: {' '.join(command)}", done.stderr.splitlines())
 

@@ -7,14 +7,16 @@ import os
 import signal
 import time
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.proof.cluster.network import Host
 
+AWAY_SECONDS = (4.0, 12.0)
+"""How long what is killed, frozen or cut off stays away."""
 _SOON_SECONDS = 0.2
 _LATER_SECONDS = 2.0
 _WELL_SECONDS = 5.0
@@ -93,3 +95,13 @@ class Program:
                 self.deaths.append(f"{self.name} on {self.host.name} ended with {status}: {self._log.last_line()}")
             if self._is_wanted:
                 await asyncio.sleep(_SOON_SECONDS if time.monotonic() - began > _WELL_SECONDS else _LATER_SECONDS)
+
+
+@asynccontextmanager
+async def frozen(program: Program) -> AsyncIterator[None]:
+    """It does nothing until the end of the block, and keeps its connections."""
+    program.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        program.signal(signal.SIGCONT)

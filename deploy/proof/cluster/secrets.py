@@ -25,6 +25,7 @@ class Site:
         self.postgres_password = token_urlsafe(24)
         self.operator_password = token_urlsafe(24)
         self.route_password = token_urlsafe(24)
+        self.system_password = token_urlsafe(24)
         self.seeds = {user: new_seed() for user in USERS}
         self._roles = {role(name): token_urlsafe(24) for name in SERVICES for role in (owner_role, service_role)}
         self._keys = {name: token_urlsafe(32) for name in SERVICES}

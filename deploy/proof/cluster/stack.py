@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from deploy import nats_config
 from deploy.failure import Failure
 from deploy.local import binaries
 from deploy.local.demo import Created
@@ -20,8 +21,9 @@ from deploy.local.environment import python
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.nats_config import NatsServer, public_key, render
-from deploy.proof.cluster.database import Instance, Programs, Trio
 from deploy.proof.cluster.endpoints import Endpoints
+from deploy.proof.cluster.failover import Trio
+from deploy.proof.cluster.instance import Instance, Programs
 from deploy.proof.cluster.network import Host, Network
 from deploy.proof.cluster.programs import Program
 from deploy.proof.cluster.secrets import BROKER_PORT, GATEWAY_PORT, SERVICE_PORTS, Site
@@ -44,6 +46,7 @@ class Cluster:
         self.site = site
         self._say = say
         self.folder = folder
+        self.folder.chmod(0o711)  # the databases' user passes through
         self.logs = folder / "logs"
         self.logs.mkdir()
         found = binaries.find()
@@ -112,6 +115,12 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise Failure(f"The cluster is not whole after {seconds:.0f} s.", faults)
             await asyncio.sleep(0.5)
+
+    async def listed(self) -> None:
+        """Wait until every replica is an endpoint. Raises TimeoutError."""
+        async with asyncio.timeout(READY_SECONDS):
+            while not all(each.is_listed for each in self.endpoints.all):  # noqa: ASYNC110 - what probes find
+                await asyncio.sleep(0.1)
 
     async def missing(self) -> list[str]:
         """What is not as it is when nothing is broken: an endpoint, a standby, a stream on three with its leader."""
@@ -199,21 +208,17 @@ class Cluster:
             public_keys={user: public_key(seed) for user, seed in self.site.seeds.items()},
             monitor_port=MONITOR_PORT,
             monitor_host=host.address,
+            cluster=nats_config.Cluster(
+                host=host.routes_address,
+                port=ROUTE_PORT,
+                clients=f"{host.address}:{BROKER_PORT}",
+                routes=f"{host.routes_address}:{ROUTE_PORT}",
+                others=[f"{other.routes_address}:{ROUTE_PORT}" for other in self.hosts if other is not host],
+                route_password=self.site.route_password,
+                system_password=self.site.system_password,
+            ),
         )
-        routes = [
-            f"nats://route:{self.site.route_password}@{other.routes_address}:{ROUTE_PORT}"
-            for other in self.hosts
-            if other is not host
-        ]
-        cluster = f"""cluster {{
-  name: serx
-  listen: "{host.routes_address}:{ROUTE_PORT}"
-  authorization {{ user: route, password: "{self.site.route_password}" }}
-  routes: {msgspec.json.encode(routes).decode()}
-  no_advertise: true
-}}
-"""
-        config.write_text(render(server) + cluster)
+        config.write_text(render(server))
         config.chmod(0o600)
         command = (str(self._nats_server), "-c", str(config))
         return Program("nats", host, command, {"PATH": os.environ.get("PATH", os.defpath)}, self._launcher, self.logs)
@@ -231,18 +236,6 @@ class Cluster:
     def _process(self, name: str, host: Host) -> Program:
         environment = {**_inherited(), **self.site.environment(name, host)}
         return Program(name, host, python("-m", "deploy.run", name), environment, self._launcher, self.logs)
-
-
-@asynccontextmanager
-async def standing(network: Network, folder: Path, say: Callable[[str], None]) -> AsyncIterator[Cluster]:
-    """The cluster in `folder`, started, until the block is left."""
-    folder.chmod(0o711)  # the databases' user passes through
-    cluster = Cluster(network, folder, Site(network.hosts), say)
-    try:
-        await cluster.start()
-        yield cluster
-    finally:
-        await cluster.stop()
 
 
 def postgres_user() -> tuple[int, int]:

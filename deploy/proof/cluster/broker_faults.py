@@ -1,0 +1,78 @@
+"""Brokers killed, frozen, cut off from each other, rolled, and without their disk."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+
+from deploy.proof.cluster.network import Host, Lane
+from deploy.proof.cluster.programs import AWAY_SECONDS, frozen
+from deploy.proof.cluster.stack import Cluster
+
+ISOLATED_SECONDS = (20.0, 25.0)
+
+
+async def kill_broker(cluster: Cluster, chance: random.Random) -> str:
+    return await _brokers_away(cluster, chance, [await _follower(cluster, chance)])
+
+
+async def kill_leader(cluster: Cluster, chance: random.Random) -> str:
+    return await _brokers_away(cluster, chance, [await _leader(cluster, chance)])
+
+
+async def kill_two_brokers(cluster: Cluster, chance: random.Random) -> str:
+    return await _brokers_away(cluster, chance, chance.sample(cluster.hosts, 2))
+
+
+async def freeze_broker(cluster: Cluster, chance: random.Random) -> str:
+    host = await _leader(cluster, chance)
+    async with frozen(cluster.brokers[host.name]):
+        await asyncio.sleep(chance.uniform(*AWAY_SECONDS))
+    return host.name
+
+
+async def isolate_broker(cluster: Cluster, chance: random.Random) -> str:
+    """Its routes are cut, and its clients still reach it."""
+    host = chance.choice(cluster.hosts)
+    cluster.network.cut(host, Lane.ROUTES)
+    try:
+        await asyncio.sleep(chance.uniform(*ISOLATED_SECONDS))
+    finally:
+        cluster.network.mend(host, Lane.ROUTES)
+    return host.name
+
+
+async def lose_broker_disk(cluster: Cluster, chance: random.Random) -> str:
+    host = chance.choice(cluster.hosts)
+    broker = cluster.brokers[host.name]
+    await broker.stop(signal.SIGKILL)
+    shutil.rmtree(cluster.store_of(host), ignore_errors=True)
+    broker.start()
+    return host.name
+
+
+async def roll_brokers(cluster: Cluster, _: random.Random) -> str:
+    for broker in cluster.brokers.values():
+        await broker.restart()
+        await cluster.whole_within(60.0)
+    return "all three, one after another"
+
+
+async def _brokers_away(cluster: Cluster, chance: random.Random, hosts: list[Host]) -> str:
+    brokers = [cluster.brokers[host.name] for host in hosts]
+    await asyncio.gather(*(each.stop(signal.SIGKILL) for each in brokers))
+    await asyncio.sleep(chance.uniform(*AWAY_SECONDS))
+    for broker in brokers:
+        broker.start()
+    return ", ".join(host.name for host in hosts)
+
+
+async def _leader(cluster: Cluster, chance: random.Random) -> Host:
+    return await cluster.leader("COMMANDS") or chance.choice(cluster.hosts)
+
+
+async def _follower(cluster: Cluster, chance: random.Random) -> Host:
+    leaders = {await cluster.leader(stream) for stream in ("COMMANDS", "EVENTS")}
+    return chance.choice([host for host in cluster.hosts if host not in leaders])
