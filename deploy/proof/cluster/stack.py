@@ -15,7 +15,7 @@ import msgspec
 
 from deploy import nats_config
 from deploy.failure import Failure
-from deploy.local import binaries
+from deploy.local import binaries, postgres, programs
 from deploy.local.demo import Created
 from deploy.local.environment import python
 from deploy.local.launcher import Launcher
@@ -49,12 +49,12 @@ class Cluster:
         self.folder.chmod(0o711)  # the databases' user passes through
         self.logs = folder / "logs"
         self.logs.mkdir()
-        found = binaries.find()
+        found = programs.reachable(binaries.find())
         self._nats_server = found.nats_server
         self._launcher = Launcher(_inherited(), Log(self.logs / "standby.log"))
-        programs = Programs(found.postgres.parent, site.postgres_password)
+        wheel = Programs(found.postgres.parent, site.postgres_password)
         self.databases = Trio(
-            [Instance(each, self._data(each), programs, self._launcher, self.logs) for each in self.hosts], say
+            [Instance(each, self._data(each), wheel, self._launcher, self.logs) for each in self.hosts], say
         )
         self.brokers = {host.name: self._broker(host) for host in self.hosts}
         self.processes = {(name, host.name): self._process(name, host) for host in self.hosts[:2] for name in PROCESSES}
@@ -230,20 +230,13 @@ class Cluster:
     def _data(self, host: Host) -> Path:
         place = self.folder / f"postgres-{host.name}"
         place.mkdir(mode=0o711)
-        os.chown(place, *postgres_user())
+        user = postgres.user()
+        os.chown(place, user.pw_uid, user.pw_gid)
         return place / "data"
 
     def _process(self, name: str, host: Host) -> Program:
         environment = {**_inherited(), **self.site.environment(name, host)}
         return Program(name, host, python("-m", "deploy.run", name), environment, self._launcher, self.logs)
-
-
-def postgres_user() -> tuple[int, int]:
-    """As whom PostgreSQL runs."""
-    import pwd
-
-    user = pwd.getpwnam("nobody")
-    return user.pw_uid, user.pw_gid
 
 
 def _cluster(group: Mapping[str, Any]) -> Mapping[str, Any]:
