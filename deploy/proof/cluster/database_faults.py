@@ -55,7 +55,8 @@ async def be_read_only(cluster: Cluster, _: random.Random) -> str:
     await primary.execute("alter system set default_transaction_read_only = on", "select pg_reload_conf()")
     await asyncio.sleep(READ_ONLY_SECONDS)
     await primary.execute(
-        "set default_transaction_read_only = off; alter system reset default_transaction_read_only",
+        "set default_transaction_read_only = off",
+        "alter system reset default_transaction_read_only",
         "select pg_reload_conf()",
     )
     return primary.host.name
