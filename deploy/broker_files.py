@@ -29,7 +29,7 @@ from deploy.server_places import (
     recall_brokers,
     spell_brokers,
 )
-from shared.messaging.bus import login_in
+from shared.messaging.bus_client import login_in
 from shared.messaging.listeners import Listener
 from shared.messaging.topology import USERS
 

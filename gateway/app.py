@@ -28,7 +28,9 @@ from gateway.routes import Service
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from shared import metrics
-from shared.messaging.bus import Bus
+from shared.messaging.bus import Bus, end
+from shared.messaging.failover import Failover
+from shared.messaging.loops import started
 from shared.metrics import version
 from shared.web import problems
 from shared.web.app import Lifespan, run_process
@@ -82,8 +84,10 @@ def _life(
     async def life(_: Litestar) -> AsyncIterator[None]:
         await listen(bus, hearing, credentials)
         await bus.open()
+        failover = started(Failover("gateway", bus).run())
         async with metered:
             yield
+        await end([failover])
         await bus.close()
         for upstream in upstreams.values():
             upstream.close()

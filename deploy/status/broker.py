@@ -15,7 +15,7 @@ from nats.aio.client import Client, ServerVersion
 
 from deploy.status.asking import get
 from deploy.status.picture import Broker, Consumer, Listener, Stream
-from shared.messaging.bus import login_in
+from shared.messaging.bus_client import login_in
 from shared.messaging.connection import connected
 from shared.messaging.listeners import USER_PREFIX
 from shared.messaging.stream_api import ApiRefused, StreamApi

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -17,13 +15,16 @@ from nats.js import JetStreamContext
 from shared import telemetry
 from shared.messaging.acks import Acks
 from shared.messaging.answers import Answers, NobodyAnswers
+from shared.messaging.bus_client import RECONNECT_WAIT_SECONDS, BusClient, Hook, Hooks, login_in, shuffled
 from shared.messaging.incoming import Incoming
-from shared.messaging.topology import acks_prefix, answers_prefix, inbox_prefix
+from shared.messaging.topology import acks_prefix, answers_prefix
 from shared.telemetry import log
 
-RECONNECT_WAIT_SECONDS = 0.05
 PUBLISH_TIMEOUT_SECONDS = 5.0
 CANCEL_AGAIN_SECONDS = 0.5
+MOVE_SECONDS = 4.0
+ANSWER_SECONDS = 1.0
+RETIRE_SECONDS = 10.0
 
 _log = log(__name__)
 
@@ -54,33 +55,7 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 Hearer = Callable[[Incoming], Awaitable[None]]
-Callback = Callable[[], Awaitable[None]]
-
-
-def login_in(url: str) -> tuple[tuple[str, ...], str | None]:
-    """The servers in a comma-separated `url`, and the nkey's seed that stands there where a user would.
-
-    A user with a password stays in its server's address.
-    """
-    servers: list[str] = []
-    seed: str | None = None
-    for server in url.split(","):
-        parts = urlsplit(server.strip())
-        login, _, place = parts.netloc.rpartition("@")
-        if login and ":" not in login:
-            seed = login
-            parts = parts._replace(netloc=place)
-        servers.append(urlunsplit(parts))
-    return tuple(servers), seed
-
-
-class _Client(Client):
-    """Closes a connection that led to nothing before it makes the next, which nats-py's does not."""
-
-    async def _connect_to_server(self, s: Srv) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        await super()._connect_to_server(s)
+Ask = Callable[[str, bytes], Awaitable[bytes]]
 
 
 class Bus:
@@ -89,16 +64,17 @@ class Bus:
     def __init__(self, *, process: str, url: str) -> None:
         self._process = process
         self._servers, self._seed = login_in(url)
-        self._client = _Client()
+        self._client = BusClient()
         self._acks = Acks(acks_prefix(process))
         self._answers = Answers(answers_prefix(process))
         self._hearers: list[tuple[str, str, Hearer]] = []
         self._subscriptions: list[Subscription] = []
-        self._on_connect: list[Callback] = []
-        self._on_disconnection: list[Callback] = []
+        self._on_connect: list[Hook] = []
+        self._on_disconnection: list[Hook] = []
         self._running: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def is_connected(self) -> bool:
@@ -116,16 +92,16 @@ class Bus:
     async def close(self) -> None:
         """Say what has been said but not sent, then go."""
         if self._running is not None:
-            await end([self._running])
+            await end([self._running, *self._retiring])
         if self._client.is_connected:
             await self._client.flush()
         await self._client.close()
 
-    def on_reconnect(self, callback: Callback) -> None:
+    def on_reconnect(self, callback: Hook) -> None:
         """Call whenever a connection is established, the first time included."""
         self._on_connect.append(callback)
 
-    def on_disconnect(self, callback: Callback) -> None:
+    def on_disconnect(self, callback: Hook) -> None:
         """Call whenever the connection is lost, before it is established again."""
         self._on_disconnection.append(callback)
 
@@ -182,40 +158,94 @@ class Bus:
         finally:
             self._answers.forget(reply)
 
+    async def move(self, suits: Callable[[Ask], Awaitable[bool]], *, is_cut_off: bool) -> bool:
+        """Go over to another server, if one that is tried takes us and `suits`: whether we did.
+
+        `is_cut_off`: what was said at this server has not arrived anywhere, and something may have been missed, as if
+        the connection were lost. Else nothing is lost, and nobody is told.
+        """
+        left = self._client
+        servers = shuffled(self._servers)
+        if is_cut_off:
+            servers.sort(key=left.is_at)
+        candidate = BusClient()
+        try:
+            async with asyncio.timeout(MOVE_SECONDS):
+                await candidate.open(self._process, servers, self._seed, self._hooks(candidate))
+                is_better = candidate.server_id != left.server_id and await suits(_asking(candidate))
+            # Meanwhile the connection may have been lost, and found again elsewhere.
+            if is_better and self._client is left and left.is_connected and candidate.is_connected:
+                self._client = candidate
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            _log.debug("no other server takes us", cause=repr(error))
+        finally:
+            if self._client is not candidate:
+                await candidate.close()
+        if self._client is candidate:
+            await self._take_over_from(left, is_cut_off=is_cut_off)
+        return self._client is candidate
+
+    async def _take_over_from(self, left: BusClient, *, is_cut_off: bool) -> None:
+        """Hear by our new client; only then the one that is left hears no more, and ends what it has begun."""
+        heard, self._subscriptions = self._subscriptions, []
+        if is_cut_off:
+            await self._on_disconnect()
+        try:
+            await self._subscribe_to_everything()
+            await self._client.flush()
+        except (nats.errors.Error, OSError, TimeoutError):
+            await self._client.close()  # which has another made
+        retiring = asyncio.create_task(self._retire(left, heard), name="retiring")
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        if is_cut_off:
+            await self._connected()
+
+    async def _retire(self, client: BusClient, subscriptions: Sequence[Subscription]) -> None:
+        try:
+            async with asyncio.timeout(RETIRE_SECONDS):
+                await client.flush()
+                await asyncio.gather(*(subscription.drain() for subscription in subscriptions))
+                if self._tasks:
+                    await asyncio.wait(set(self._tasks))
+                await client.flush()
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            _log.info("the server that was left did not take everything", cause=repr(error))
+        finally:
+            await client.close()
+
     async def _stay_connected(self) -> None:
         while True:
             self._lost.clear()
-            self._client = _Client()
+            client = self._client = BusClient()
             try:
-                await self._connect()
+                await client.open(self._process, shuffled(self._servers), self._seed, self._hooks(client))
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 _log.warning("broker refused the connection", cause=repr(error))
                 await asyncio.sleep(RECONNECT_WAIT_SECONDS * 10)
                 continue
             self._subscriptions.clear()
-            await self._client.subscribe(self._acks.subject, cb=self._acks.hear)
-            await self._client.subscribe(self._answers.subject, cb=self._answers.hear)
-            for subject, queue, hearer in self._hearers:
-                await self._subscribe(subject, queue, hearer)
+            await self._subscribe_to_everything()
             await self._connected()
             await self._lost.wait()
 
-    async def _connect(self) -> None:
-        await self._client.connect(
-            list(self._servers),
-            nkeys_seed_str=self._seed,
-            name=self._process,
-            inbox_prefix=inbox_prefix(self._process),
-            reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # pyright: ignore[reportArgumentType]  # typed int, takes any number
-            max_reconnect_attempts=-1,
-            connect_timeout=2,
-            ping_interval=1,
-            max_outstanding_pings=2,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_disconnect,
-            reconnected_cb=self._connected,
-            closed_cb=self._on_close,
-        )
+    async def _subscribe_to_everything(self) -> None:
+        await self._client.subscribe(self._acks.subject, cb=self._acks.hear)
+        await self._client.subscribe(self._answers.subject, cb=self._answers.hear)
+        for subject, queue, hearer in self._hearers:
+            await self._subscribe(subject, queue, hearer)
+
+    def _hooks(self, client: BusClient) -> Hooks:
+        """What happens to a client is of interest while it is the one that we use."""
+
+        def of_ours(hook: Hook) -> Hook:
+            async def call() -> None:
+                if self._client is client:
+                    await hook()
+
+            return call
+
+        return Hooks(self._on_error, of_ours(self._on_disconnect), of_ours(self._connected), of_ours(self._on_close))
 
     async def _subscribe(self, subject: str, queue: str, hearer: Hearer) -> None:
         # nats-py awaits one callback of a subscription before the next: a task each keeps them apart.
@@ -259,3 +289,10 @@ class Bus:
 
     async def _on_close(self) -> None:
         self._lost.set()
+
+
+def _asking(client: BusClient) -> Ask:
+    async def ask(subject: str, body: bytes) -> bytes:
+        return (await client.request(subject, body, timeout=ANSWER_SECONDS)).data
+
+    return ask

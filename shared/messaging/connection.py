@@ -10,7 +10,7 @@ from typing import Any
 import nats.errors
 from nats.aio.client import DEFAULT_CONNECT_TIMEOUT, Client
 
-from shared.messaging.bus import login_in
+from shared.messaging.bus_client import login_in
 
 _Heard = Callable[[Exception], Awaitable[None]]
 

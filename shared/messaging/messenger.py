@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +17,9 @@ from shared.messaging import gauges, topology
 from shared.messaging.bus import Bus, end
 from shared.messaging.consumer import Consumer, Handlers
 from shared.messaging.durability import warn_if_lazy
+from shared.messaging.failover import Failover
 from shared.messaging.incoming import Incoming
+from shared.messaging.loops import started
 from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
 from shared.messaging.streams import StreamWatch
 from shared.telemetry import log
@@ -98,10 +99,8 @@ class Messenger:
         await self._bus.open()
         await warn_if_lazy(self._monitor_url)
         loops = [self._streams.run(), self._outbox.publish_said(), self._outbox.sweep(), self._prune()]
-        loops += [keep_folded(self._database), *more]
-        tasks = [asyncio.create_task(loop) for loop in loops]
-        for task in tasks:
-            task.add_done_callback(_tell_if_it_died)
+        loops += [Failover(self._process, self._bus).run(), keep_folded(self._database), *more]
+        tasks = [started(loop) for loop in loops]
         try:
             yield
         finally:
@@ -157,10 +156,3 @@ def _answering(answer: Answer) -> Callable[[Incoming], Awaitable[None]]:
             telemetry.end_trace(error=cause)
 
     return hear
-
-
-def _tell_if_it_died(task: asyncio.Task[None]) -> None:
-    """A loop that ends by an error is a bug: the process must not go on as if it were whole."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("a loop died", loop=task.get_coro().__qualname__, exc_info=error)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-        signal.raise_signal(signal.SIGTERM)

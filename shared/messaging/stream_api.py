@@ -15,6 +15,8 @@ import msgspec
 from shared.messaging.stream_layout import Config, consumer_config, stream_config
 
 NOT_FOUND: Final = 404
+UNAVAILABLE: Final = 503
+"""Of a server that does not know who could answer: there is no leader, or it has lost its way to it."""
 
 Ask = Callable[[str, bytes], Awaitable[bytes]]
 """Sends a request and waits for the answer."""
@@ -32,9 +34,10 @@ class Peer(msgspec.Struct, frozen=True):
     """A server with a copy, as the leader sees it."""
 
     name: str
+    current: bool = False
+    """Whether it has all that the leader has."""
     active: int = 0
-    """Nanoseconds since the leader heard from it."""
-    offline: bool = False
+    """Nanoseconds since the leader heard from it; 0 if it never did."""
 
 
 class Copies(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ import msgspec
 import nats.errors
 
 from shared.messaging import connection, topology
-from shared.messaging.stream_api import NOT_FOUND, ApiRefused, StreamApi
+from shared.messaging.stream_api import NOT_FOUND, UNAVAILABLE, ApiRefused, StreamApi
 from shared.messaging.stream_layout import consumer_differences, consumers, stream_differences
 
 CHECK_SECONDS: Final = 2.0
@@ -43,6 +43,8 @@ class Look(msgspec.Struct, frozen=True):
 
     deeds: tuple[Deed, ...]
     refused: tuple[str, ...]
+    is_cut_off: bool = False
+    """Whether this server did not know who could do it: another may."""
 
 
 class StreamKeeper:
@@ -62,17 +64,20 @@ class StreamKeeper:
         """Make what is missing, put right what differs."""
         deeds: list[Deed] = []
         refused: list[str] = []
+        codes: set[int] = set()
         for name in topology.STREAMS:
             try:
                 deeds += await self._stream(name)
             except ApiRefused as error:
                 refused.append(f"The stream {name} cannot be made as it is to be: {error}.")
+                codes.add(error.code)
         for process, stream in consumers():
             try:
                 deeds += await self._consumer(process, stream)
             except ApiRefused as error:
                 refused.append(f"The consumer of {process} on {stream} cannot be made as it is to be: {error}.")
-        return Look(tuple(deeds), tuple(refused))
+                codes.add(error.code)
+        return Look(tuple(deeds), tuple(refused), is_cut_off=UNAVAILABLE in codes)
 
     async def renew(self, name: str) -> None:
         """Delete a stream and make it anew: for what cannot be changed. Services publish again what they keep of it.
@@ -169,6 +174,8 @@ async def keep(url: str, report: Report, *, replicas: int = 1) -> None:
                             report(deed.sentence)
                     obstacles.note(look.refused)
                     await asyncio.sleep(AGAIN_SECONDS if look.refused else CHECK_SECONDS)
+                    if look.is_cut_off:
+                        break  # and look from another server, which is chosen by chance
         except AWAY:
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -124,11 +124,11 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     consumes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     """Streams on which it has a durable consumer, named after the process, with the subjects that it consumes."""
     watches: tuple[str, ...] = ()
-    """Streams that it looks at, and without which it is not well."""
+    """Streams that it looks at: from a server where they cannot be reached it goes to another."""
 
 
 TRAFFIC: Final[dict[str, Traffic]] = {
-    "gateway": Traffic(hears=("evt.*.credential.revoked",)),
+    "gateway": Traffic(hears=("evt.*.credential.revoked",), watches=(EVENTS,)),
     "identity": Traffic(
         says=(
             "evt.*.client.*",

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
 import nats
 import nats.errors
 
@@ -84,17 +85,21 @@ class Relay:
 class Cluster:
     """`url(user)` names all servers; `url(user, 1)` one of them. The user `operator` may do everything."""
 
-    def __init__(
-        self, ports: Sequence[int], password: str, seeds: dict[str, str], relays: dict[tuple[int, int], Relay]
-    ):
-        self.ports = ports
-        self._password = password
+    def __init__(self, servers: Sequence[NatsServer], seeds: dict[str, str], relays: dict[tuple[int, int], Relay]):
+        self.ports = [server.port for server in servers]
+        self._servers = servers
         self._seeds = seeds
         self._relays = relays
 
     def url(self, user: str, *servers: int) -> str:
-        login = f"{OPERATOR}:{self._password}" if user == "operator" else self._seeds[user]
+        login = f"{OPERATOR}:{self._servers[0].operator_password}" if user == "operator" else self._seeds[user]
         return ",".join(f"nats://{login}@{HOST}:{self.ports[each]}" for each in servers or range(SERVERS))
+
+    async def leader(self) -> int:
+        """The server that the others have chosen to make and change streams."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            told = (await http.get(f"http://{HOST}:{self._servers[0].monitor_port}/jsz")).json()
+        return int(told["meta_cluster"]["leader"].removeprefix("n"))
 
     def isolate(self, server: int) -> None:
         """Cut its routes; its clients still reach it."""
@@ -112,23 +117,22 @@ class Cluster:
 @asynccontextmanager
 async def broker_cluster(root: Path) -> AsyncIterator[Cluster]:
     """Three servers with a user for each process, empty: nobody makes streams."""
-    password, seeds = secrets.token_hex(8), {user: new_seed() for user in USERS}
-    ports, routes = [free_port() for _ in range(SERVERS)], [free_port() for _ in range(SERVERS)]
+    seeds = {user: new_seed() for user in USERS}
+    servers, routes = _servers(root, seeds), [free_port() for _ in range(SERVERS)]
     pairs = [(this, that) for this in range(SERVERS) for that in range(SERVERS) if this != that]
     launcher = Launcher({}, Log(root / "launcher.log"))
     async with AsyncExitStack() as stack:
         relays = {(this, that): await stack.enter_async_context(Relay(routes[that]).running()) for this, that in pairs}
-        for number in range(SERVERS):
+        for number, server in enumerate(servers):
             mine = [relay.port for (this, _), relay in relays.items() if this == number]
-            text = _config(root, number, ports, password, seeds) + _of_cluster(routes[number], mine)
             config = root / f"n{number}.conf"
-            config.write_text(text)
+            config.write_text(render(server) + _of_cluster(routes[number], mine))
             command = (str(binaries.find().nats_server), "-c", str(config))
             process = await launcher.program(command, {}, Log(root / f"n{number}.log"), dies_with_us=True)
             stack.push_async_callback(_end, process)
-        for port in ports:
-            await until(lambda port=port: nats_ready(port), within_seconds=30)
-        cluster = Cluster(ports, password, seeds, relays)
+        for server in servers:
+            await until(lambda port=server.port: nats_ready(port), within_seconds=30)
+        cluster = Cluster(servers, seeds, relays)
         await until(lambda: _has_leader(cluster), within_seconds=30)
         yield cluster
 
@@ -143,17 +147,20 @@ async def _has_leader(cluster: Cluster) -> bool:
     return True
 
 
-def _config(root: Path, number: int, ports: Sequence[int], password: str, seeds: dict[str, str]) -> str:
-    return render(
+def _servers(root: Path, seeds: dict[str, str]) -> list[NatsServer]:
+    password, keys = secrets.token_hex(8), {user: public_key(seed) for user, seed in seeds.items()}
+    return [
         NatsServer(
             host=HOST,
-            port=ports[number],
+            port=free_port(),
+            monitor_port=free_port(),
             store_dir=root / f"n{number}",
             operator_password=password,
-            public_keys={user: public_key(seed) for user, seed in seeds.items()},
+            public_keys=keys,
             server_name=f"n{number}",
         )
-    )
+        for number in range(SERVERS)
+    ]
 
 
 def _of_cluster(port: int, others: Sequence[int]) -> str:

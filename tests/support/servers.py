@@ -28,7 +28,8 @@ from deploy.local.ports import HOST, reserved
 from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
 from shared.messaging import stream_keeper
-from shared.messaging.bus import Bus, end, login_in
+from shared.messaging.bus import Bus, end
+from shared.messaging.bus_client import login_in
 from shared.messaging.listeners import Listener
 from shared.messaging.topology import STREAM_KEEPER, USERS, answers_prefix
 from tests.support import containers
