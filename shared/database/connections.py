@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import asyncpg
-
+from shared.database.driver import Connection
 from shared.database.errors import LINK_ERRORS
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-else:  # generic in the stubs only
-    Connection = asyncpg.Connection
 
 CLOSE_SECONDS = 1.0
 
@@ -43,7 +37,6 @@ class Connections:
         self._in_use = self._waiting = self._waits = 0
         self._room = asyncio.Semaphore(size)
         self._free: list[Connection] = []
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def take(self) -> Connection:
         """The connection used last, or a new one. Raises TimeoutError, and what connecting raises."""
@@ -68,10 +61,8 @@ class Connections:
         self._leave()
 
     def throw_away(self, connection: Connection) -> None:
-        """Whatever is under way on it is cancelled, and the server rolls back."""
-        task = asyncio.create_task(_close(connection))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        """Hang up. The server rolls back what is not in its COMMIT; a commit that waits for a standby goes on."""
+        connection.terminate()
         self._leave()
 
     @property
@@ -81,7 +72,7 @@ class Connections:
     async def close(self) -> None:
         """Close what is free; what is with somebody is theirs to give back first."""
         free, self._free = self._free, []
-        await asyncio.gather(*(_close(connection) for connection in free), *self._closing)
+        await asyncio.gather(*(_close(connection) for connection in free))
 
     async def _wait(self) -> None:
         self._waiting += 1

@@ -17,7 +17,8 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 
 from shared.database import gauges
-from shared.database.connections import Connection, Connections
+from shared.database.connections import Connections
+from shared.database.driver import CHECK_CLIENT, Connection
 from shared.database.errors import CommitUnknown, DatabaseAway, translated
 from shared.database.group_commit import GroupCommit
 from shared.database.transaction import Joint, Single, Tx
@@ -26,6 +27,8 @@ from shared.settings import ServiceSettings
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
+CALL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
+"""Then we hang up: the server is silent, or a commit waits for its standby, which no time limit of the server ends."""
 LARGE_READS_AT_ONCE = 2
 """A read of some MiB is in memory two or three times until its rows are decoded."""
 _IS_THERE = """
@@ -133,6 +136,9 @@ class Database:
             with translated():
                 await connection.execute(f"begin; {setting}")
             yield tx
+        except DatabaseAway:
+            connections.throw_away(connection)
+            raise
         except Exception:
             await _roll_back(connections, connection)
             raise
@@ -167,8 +173,10 @@ class Database:
         connection: Connection = await asyncpg.connect(
             self._dsn,
             timeout=self._wait_seconds,
-            command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
+            command_timeout=CALL_TIMEOUT_SECONDS,
+            connection_class=Connection,
             server_settings={
+                **CHECK_CLIENT,
                 "application_name": self._name,
                 "timezone": "UTC",
                 # Each statement of ours has one plan that is right for all values (see `listing`); to plan for the
@@ -179,7 +187,11 @@ class Database:
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
             },
         )
-        await _teach_json(connection)
+        try:
+            await _teach_json(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def is_there(self) -> bool:

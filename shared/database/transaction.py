@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import fields
 
-from shared.database.connections import Connection
+from shared.database.driver import Connection
 from shared.database.errors import translated
 from shared.database.group_commit import GroupCommit, Kind
 from shared.database.listing import HOW_MANY, POSITION, Choice, Pages
