@@ -16,7 +16,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from shared.messaging.bus import login_in
+from shared.messaging.bus_client import login_in
 from shared.messaging.connection import connected
 
 ANSWER_SECONDS: Final = 2.0
