@@ -63,11 +63,11 @@ class Site:
         except DomainError as refusal:
             raise Failure(refusal.detail) from refusal
         except DatabaseAway as error:
+            if isinstance(error.__cause__, asyncpg.InvalidAuthorizationSpecificationError):
+                raise Failure(f"The database of {service} does not let us in: {error.__cause__}.") from error
             raise Failure(f"The database of {service} cannot be reached ({error}). {self._hint}") from error
         except DatabaseBusy as error:
             raise Failure(f"The database of {service} is busy ({error}); nothing was changed, try again.") from error
-        except asyncpg.InvalidAuthorizationSpecificationError as error:
-            raise Failure(f"The database of {service} does not let us in: {error}.") from error
         except asyncpg.UndefinedTableError as error:
             raise Failure(f"The database of {service} lacks something: {error}. Run `serx migrate` first.") from error
         finally:
