@@ -67,6 +67,8 @@ def test_the_same_seed_makes_the_same_runs():
     runs: list[list[object]] = []
 
     class Remembered(SignFlowMachine):
+        settle_each = STEPS
+
         def teardown(self) -> None:
             sagas = self.world.journal.sagas.values()
             runs[-1].append([(saga.run.id, saga.status, saga.run.attempt) for saga in sagas])
