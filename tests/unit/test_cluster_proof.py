@@ -9,6 +9,7 @@ import yaml
 from msgspec.structs import replace
 
 from deploy.proof.cluster import endpoints
+from deploy.proof.cluster.callers import longest_gap
 from deploy.proof.cluster.command import _in_order  # pyright: ignore[reportPrivateUsage]
 from deploy.proof.cluster.endpoints import Endpoint
 from deploy.proof.cluster.faults import FAULTS
@@ -69,6 +70,13 @@ def test_every_kind_of_fault_comes_before_any_comes_again() -> None:
     order = _in_order(FAULTS, len(FAULTS) * 2, "seed")
     assert set(order[: len(FAULTS)]) == set(order[len(FAULTS) :]) == set(FAULTS)
     assert order == _in_order(FAULTS, len(FAULTS) * 2, "seed") != _in_order(FAULTS, len(FAULTS) * 2, "other")
+
+
+def test_the_longest_gap_is_that_within_the_time_looked_at() -> None:
+    times = [0.0, 10.0, 11.0, 14.0, 30.0]
+    assert longest_gap(times, 9.0, 16.0) == 3.0
+    assert longest_gap(times, 15.0, 29.0) == 14.0
+    assert longest_gap([], 1.0, 3.0) == 2.0
 
 
 def _endpoint() -> Endpoint:

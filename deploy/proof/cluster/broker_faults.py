@@ -11,7 +11,8 @@ from deploy.proof.cluster.network import Host, Lane
 from deploy.proof.cluster.programs import AWAY_SECONDS, frozen
 from deploy.proof.cluster.stack import Cluster
 
-ISOLATED_SECONDS = (20.0, 25.0)
+LONG_SECONDS = (20.0, 25.0)
+"""Longer than a replica that says that it is not ready stays in the lists of the services."""
 
 
 async def kill_broker(cluster: Cluster, chance: random.Random) -> str:
@@ -23,7 +24,7 @@ async def kill_leader(cluster: Cluster, chance: random.Random) -> str:
 
 
 async def kill_two_brokers(cluster: Cluster, chance: random.Random) -> str:
-    return await _brokers_away(cluster, chance, chance.sample(cluster.hosts, 2))
+    return await _brokers_away(cluster, chance, chance.sample(cluster.hosts, 2), LONG_SECONDS)
 
 
 async def freeze_broker(cluster: Cluster, chance: random.Random) -> str:
@@ -38,7 +39,7 @@ async def isolate_broker(cluster: Cluster, chance: random.Random) -> str:
     host = chance.choice(cluster.hosts)
     cluster.network.cut(host, Lane.ROUTES)
     try:
-        await asyncio.sleep(chance.uniform(*ISOLATED_SECONDS))
+        await asyncio.sleep(chance.uniform(*LONG_SECONDS))
     finally:
         cluster.network.mend(host, Lane.ROUTES)
     return host.name
@@ -60,10 +61,12 @@ async def roll_brokers(cluster: Cluster, _: random.Random) -> str:
     return "all three, one after another"
 
 
-async def _brokers_away(cluster: Cluster, chance: random.Random, hosts: list[Host]) -> str:
+async def _brokers_away(
+    cluster: Cluster, chance: random.Random, hosts: list[Host], seconds: tuple[float, float] = AWAY_SECONDS
+) -> str:
     brokers = [cluster.brokers[host.name] for host in hosts]
     await asyncio.gather(*(each.stop(signal.SIGKILL) for each in brokers))
-    await asyncio.sleep(chance.uniform(*AWAY_SECONDS))
+    await asyncio.sleep(chance.uniform(*seconds))
     for broker in brokers:
         broker.start()
     return ", ".join(host.name for host in hosts)

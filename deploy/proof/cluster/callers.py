@@ -103,11 +103,6 @@ class Readers:
     def end(self) -> None:
         self._is_over = True
 
-    def longest_gap(self, since: float, until: float) -> float:
-        """The longest time in seconds in which no read was answered, of the times between."""
-        times = [since, *(each for each in self.answered if since < each < until), until]
-        return max(later - earlier for earlier, later in pairwise(times))
-
     async def _read(self, session: aiohttp.ClientSession, gateway: str) -> None:
         headers: Mapping[str, str] = {"Authorization": f"Bearer {self._agency.token}"}
         while not self._is_over:
@@ -117,3 +112,9 @@ class Readers:
                     if response.status == 200:
                         self.answered.append(time.monotonic())
             await asyncio.sleep(READ_SECONDS)
+
+
+def longest_gap(times: Sequence[float], since: float, until: float) -> float:
+    """The longest time in seconds between two of `times`, of those between `since` and `until`, these included."""
+    inside = [since, *sorted(each for each in times if since < each < until), until]
+    return max(later - earlier for earlier, later in pairwise(inside))

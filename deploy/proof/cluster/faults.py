@@ -34,6 +34,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     since: Since = Since.FAULT
     reads_seconds: float = 3.0
     """The longest time without an answered read while it lasts."""
+    signatures_seconds: float | None = None
+    """The same of completed signatures, where they have to go on."""
 
 
 def _failover(name: str, make: Make, limit_seconds: float, *, reads_seconds: float = 15.0) -> Fault:
@@ -41,12 +43,17 @@ def _failover(name: str, make: Make, limit_seconds: float, *, reads_seconds: flo
     return Fault(name=name, make=make, limit_seconds=limit_seconds, since=Since.PROMOTION, reads_seconds=reads_seconds)
 
 
+def _while_brokers(name: str, make: Make, limit_seconds: float) -> Fault:
+    """One that leaves brokers unusable for a while, in which signatures go on."""
+    return Fault(name=name, make=make, limit_seconds=limit_seconds, signatures_seconds=8.0)
+
+
 FAULTS = (
     Fault(name="broker killed", make=broker_faults.kill_broker, limit_seconds=1.0),
     Fault(name="streams' leader killed", make=broker_faults.kill_leader, limit_seconds=3.0),
-    Fault(name="two of three brokers killed", make=broker_faults.kill_two_brokers, limit_seconds=3.0),
-    Fault(name="streams' leader frozen", make=broker_faults.freeze_broker, limit_seconds=8.0),
-    Fault(name="broker isolated from its peers", make=broker_faults.isolate_broker, limit_seconds=8.0),
+    _while_brokers("two of three brokers killed", broker_faults.kill_two_brokers, 3.0),
+    _while_brokers("streams' leader frozen", broker_faults.freeze_broker, 8.0),
+    _while_brokers("broker isolated from its peers", broker_faults.isolate_broker, 8.0),
     Fault(name="broker's disk lost", make=broker_faults.lose_broker_disk, limit_seconds=3.0),
     Fault(name="brokers rolled", make=broker_faults.roll_brokers, limit_seconds=3.0),
     _failover("primary killed", database_faults.kill_primary, 1.0, reads_seconds=8.0),

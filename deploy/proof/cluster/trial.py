@@ -11,7 +11,7 @@ import msgspec
 
 from deploy.failure import Failure
 from deploy.proof.checker import check
-from deploy.proof.cluster.callers import Readers, Writers
+from deploy.proof.cluster.callers import Readers, Writers, longest_gap
 from deploy.proof.cluster.faults import Fault, Since
 from deploy.proof.cluster.promises import broken
 from deploy.proof.cluster.stack import Cluster
@@ -39,6 +39,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     recovery: float | None
     """Until the end of the next signature that was asked for; None: none came."""
     longest_read_gap: float
+    longest_signature_gap: float
     whole_after: float
     """From its end until nothing was missing: streams, standbys, endpoints."""
 
@@ -132,7 +133,8 @@ class Trial:
             since = self._cluster.databases.promoted_at[promotions]
         while (recovery := self._recovery(since)) is None and time.monotonic() < end + PATIENCE_SECONDS:
             await self._probe(signers)
-        gap = readers.longest_gap(at, max(end, since))
+        gap = longest_gap(readers.answered, at, max(end, since))
+        signatures = longest_gap([ended for _, ended in self._completed], at, end)
         if recovery is None or recovery > fault.limit_seconds:
             took = "never" if recovery is None else f"after {recovery:.1f} s"
             self._blame(
@@ -140,6 +142,8 @@ class Trial:
             )
         if gap > fault.reads_seconds:
             self._blame(fault.name, Kind.STUCK, f"at {place} no read was answered for {gap:.1f} s")
+        if fault.signatures_seconds is not None and signatures > fault.signatures_seconds:
+            self._blame(fault.name, Kind.STUCK, f"at {place} nothing was signed for {signatures:.1f} s")
         await self._cluster.whole_within(WHOLE_SECONDS)
         self._say(f"{fault.name} at {place}: signed after {recovery and round(recovery, 2)} s, reads {gap:.1f} s")
         return Made(
@@ -150,6 +154,7 @@ class Trial:
             limit=fault.limit_seconds,
             recovery=recovery,
             longest_read_gap=gap,
+            longest_signature_gap=signatures,
             whole_after=time.monotonic() - end,
         )
 
