@@ -11,7 +11,7 @@ from deploy.proof.cluster.network import Host, Lane
 from deploy.proof.cluster.programs import AWAY_SECONDS, frozen
 from deploy.proof.cluster.stack import Cluster
 
-LONG_SECONDS = (20.0, 25.0)
+LONG_SECONDS = (28.0, 32.0)
 """Longer than a replica that says that it is not ready stays in the lists of the services."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
+from deploy.proof.cluster.secrets import GATEWAY_METRICS_PORT
 from deploy.proof.cluster.stack import Cluster
 from shared.database.errors import LINK_ERRORS
 
@@ -40,8 +41,9 @@ async def applied(control: Control | None, cluster: Cluster) -> AsyncIterator[No
             canceller = asyncio.create_task(_cancel_waiting(cluster))
         case Control.READINESS:
             for endpoint in cluster.endpoints.all:
-                if endpoint.service != "gateway":  # its public door does not tell
-                    endpoint.path = "/health"
+                endpoint.path = "/health"
+            for gateway in cluster.endpoints.gateways:  # its public door does not tell
+                gateway.probe_port = GATEWAY_METRICS_PORT
         case None:
             pass
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from deploy.proof.cluster.network import Host
@@ -20,7 +20,15 @@ FAILURES = 3
 """`readinessProbe` of deploy/kubernetes/base; a test holds these to it."""
 CONNECT_SECONDS = 130.0
 """As long as the kernel would try: what is sent to a silent host gets no answer, not even a refusal."""
+LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 65536
+
+Connect = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+async def connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection from outside all hosts. Raises OSError."""
+    return await asyncio.open_connection(address, port)
 
 
 class Endpoint:
@@ -32,9 +40,11 @@ class Endpoint:
         self.port = port
         self.path = path
         """What is asked: 200 is yes."""
+        self.probe_port = port
         self.is_listed = False
         self.delisted = 0
         """How often it was taken out."""
+        self.on_delisted: Callable[[], None] = lambda: None
         self._failures = 0
 
     async def probe(self) -> bool:
@@ -42,7 +52,7 @@ class Endpoint:
         request = f"GET {self.path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n".encode()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                reader, writer = await self.host.connect(self.host.address, self.port)
+                reader, writer = await self.host.connect(self.host.address, self.probe_port)
                 try:
                     writer.write(request)
                     return b" 200 " in await reader.readline()
@@ -59,10 +69,15 @@ class Endpoint:
         elif self._failures >= FAILURES and self.is_listed:
             self.is_listed = False
             self.delisted += 1
+            self.on_delisted()
 
 
 class Endpoints:
-    """All of them, the probes, and a door to each service on each host (`127.0.0.1`, the service's port)."""
+    """All of them, the probes, and the doors.
+
+    One leads to each service on each host (`127.0.0.1`, the service's port), one from outside to each gateway, as a
+    balancer's would: a gateway that is no endpoint any more loses its connections too.
+    """
 
     def __init__(self, hosts: Sequence[Host], ports: Mapping[str, int], gateway_port: int) -> None:
         self._hosts = tuple(hosts)
@@ -74,16 +89,26 @@ class Endpoints:
         self._tasks: set[asyncio.Task[None]] = set()
         self._doors: list[_Door] = []
         self._servers: list[asyncio.Server] = []
+        self.gateways = [each for each in self.all if each.service == "gateway"]
+        self.public: list[str] = []
+        """The addresses of the doors to the gateways, in their order."""
 
     async def open(self) -> None:
         for host in self._hosts:
             for service, port in self._ports.items():
                 wire = await host.socket()
-                wire.bind(("127.0.0.1", port))
+                wire.bind((LOOPBACK, port))
                 wire.listen(512)
-                door = _Door(host, [each for each in self.all if each.service == service])
+                door = _Door(host.connect, [each for each in self.all if each.service == service])
                 self._doors.append(door)
                 self._servers.append(await asyncio.start_server(door.accept, sock=wire))
+        for gateway in self.gateways:
+            door = _Door(connect, [gateway])
+            self._doors.append(door)
+            server = await asyncio.start_server(door.accept, LOOPBACK, 0)
+            self._servers.append(server)
+            self.public.append(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}")
+            gateway.on_delisted = door.end
         for endpoint in self.all:
             self._tasks.add(asyncio.create_task(self._watch(endpoint)))
 
@@ -105,10 +130,10 @@ class Endpoints:
 
 
 class _Door:
-    """A service's address on one host: each connection goes to one of the listed endpoints, by chance."""
+    """An address of a service: each connection goes to one of the listed endpoints, by chance."""
 
-    def __init__(self, host: Host, endpoints: Sequence[Endpoint]) -> None:
-        self._host = host
+    def __init__(self, connect: Connect, endpoints: Sequence[Endpoint]) -> None:
+        self._connect = connect
         self._endpoints = endpoints
         self.tasks: set[asyncio.Task[None]] = set()
         """Of the connections that are open."""
@@ -118,6 +143,11 @@ class _Door:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def end(self) -> None:
+        """End all connections."""
+        for task in self.tasks:
+            task.cancel()
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         listed = [each for each in self._endpoints if each.is_listed]
         try:
@@ -125,7 +155,7 @@ class _Door:
                 return
             chosen = random.choice(listed)  # noqa: S311 - as the kernel would
             async with asyncio.timeout(CONNECT_SECONDS):
-                far_reader, far_writer = await self._host.connect(chosen.host.address, chosen.port)
+                far_reader, far_writer = await self._connect(chosen.host.address, chosen.port)
             try:
                 await _pump_both(reader, writer, far_reader, far_writer)
             finally:

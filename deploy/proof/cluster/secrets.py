@@ -14,6 +14,7 @@ BROKER_PORT = 4222
 DATABASE_PORT = 5432
 SERVICE_PORTS = {name: 8101 + number for number, name in enumerate(SERVICES)}
 GATEWAY_PORT = 8000
+GATEWAY_METRICS_PORT = 8001
 
 
 class Site:
@@ -66,7 +67,7 @@ class Site:
             "SERX_LOG_LEVEL": "info",
         }
         if process == "gateway":
-            own |= {"SERX_RATE_LIMIT": "0"}
+            own |= {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": str(GATEWAY_METRICS_PORT)}
             for name, port in SERVICE_PORTS.items():
                 own[f"SERX_{name.upper()}_URL"] = f"http://127.0.0.1:{port}"
                 own[f"SERX_{name.upper()}_KEY"] = self._keys[name]

@@ -66,9 +66,9 @@ class Cluster:
 
     @property
     def gateways(self) -> tuple[str, str]:
-        """The addresses of both gateways."""
-        one, other = self.hosts[:2]
-        return f"http://{one.address}:{GATEWAY_PORT}", f"http://{other.address}:{GATEWAY_PORT}"
+        """Where those outside find each gateway, once the cluster is started."""
+        one, other = self.endpoints.public
+        return one, other
 
     @property
     def operator(self) -> str:
