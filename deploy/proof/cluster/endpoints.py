@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from deploy.proof.cluster.network import Host
 
@@ -75,8 +76,8 @@ class Endpoint:
 class Endpoints:
     """All of them, the probes, and the doors.
 
-    One leads to each service on each host (`127.0.0.1`, the service's port), one from outside to each gateway, as a
-    balancer's would: a gateway that is no endpoint any more loses its connections too.
+    One leads to each service on each host (`127.0.0.1`, the service's port), one from outside to each gateway. What is
+    no endpoint any more loses its connections too, as with a balancer that speaks HTTP.
     """
 
     def __init__(self, hosts: Sequence[Host], ports: Mapping[str, int], gateway_port: int) -> None:
@@ -108,8 +109,8 @@ class Endpoints:
             server = await asyncio.start_server(door.accept, LOOPBACK, 0)
             self._servers.append(server)
             self.public.append(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}")
-            gateway.on_delisted = door.end
         for endpoint in self.all:
+            endpoint.on_delisted = partial(self._end, endpoint)
             self._tasks.add(asyncio.create_task(self._watch(endpoint)))
 
     async def close(self) -> None:
@@ -119,6 +120,10 @@ class Endpoints:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end(self, endpoint: Endpoint) -> None:
+        for door in self._doors:
+            door.end(endpoint)
 
     async def _watch(self, endpoint: Endpoint) -> None:
         await asyncio.sleep(random.random() * PERIOD_SECONDS)  # noqa: S311 - so that not all ask at once
@@ -137,16 +142,22 @@ class _Door:
         self._endpoints = endpoints
         self.tasks: set[asyncio.Task[None]] = set()
         """Of the connections that are open."""
+        self._chosen: dict[asyncio.Task[None], Endpoint] = {}
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._pass_on(reader, writer))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._ended)
 
-    def end(self) -> None:
-        """End all connections."""
-        for task in self.tasks:
-            task.cancel()
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self._chosen.pop(task, None)
+
+    def end(self, endpoint: Endpoint) -> None:
+        """End all connections to it."""
+        for task, chosen in self._chosen.items():
+            if chosen is endpoint:
+                task.cancel()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         listed = [each for each in self._endpoints if each.is_listed]
@@ -154,6 +165,8 @@ class _Door:
             if not listed:
                 return
             chosen = random.choice(listed)  # noqa: S311 - as the kernel would
+            if (task := asyncio.current_task()) is not None:
+                self._chosen[task] = chosen
             async with asyncio.timeout(CONNECT_SECONDS):
                 far_reader, far_writer = await self._connect(chosen.host.address, chosen.port)
             try:
