@@ -18,9 +18,10 @@ from prometheus_client.metrics_core import Metric
 
 from shared.database import gauges
 from shared.database.connections import Connections
-from shared.database.driver import CHECK_CLIENT, Connection
+from shared.database.driver import Connection
 from shared.database.errors import CommitUnknown, DatabaseAway, translated
 from shared.database.group_commit import GroupCommit
+from shared.database.primary import Primary
 from shared.database.transaction import Joint, Single, Tx
 from shared.settings import ServiceSettings
 
@@ -42,10 +43,11 @@ class Database:
     """PostgreSQL as one service sees it. `on_commit` is told what each committed transaction said."""
 
     def __init__(self, dsn: str, *, pool_size: int, wait_seconds: float, name: str) -> None:
-        self._dsn = dsn
+        self._primary = Primary(
+            dsn, wait_seconds=wait_seconds, settings=_settings(name), command_timeout=CALL_TIMEOUT_SECONDS
+        )
         self._pool_size = pool_size
         self._wait_seconds = wait_seconds
-        self._name = name
         self._connections: Connections | None = None
         self._large_reads = asyncio.Semaphore(LARGE_READS_AT_ONCE)
         self.group_commit = GroupCommit(self._committed)
@@ -69,6 +71,7 @@ class Database:
         await self.group_commit.close()
         if self._connections is not None:
             await self._connections.close()
+        await self._primary.close()
 
     @asynccontextmanager
     async def transaction(self, org: UUID, *, is_large: bool = False) -> AsyncIterator[Tx]:
@@ -170,23 +173,7 @@ class Database:
             return self._connections, await self._connections.take()
 
     async def _connect(self) -> Connection:
-        connection: Connection = await asyncpg.connect(
-            self._dsn,
-            timeout=self._wait_seconds,
-            command_timeout=CALL_TIMEOUT_SECONDS,
-            connection_class=Connection,
-            server_settings={
-                **CHECK_CLIENT,
-                "application_name": self._name,
-                "timezone": "UTC",
-                # Each statement of ours has one plan that is right for all values (see `listing`); to plan for the
-                # values at hand each time took 0.6 ms of the 1 ms that a page of a list costs the server.
-                "plan_cache_mode": "force_generic_plan",
-                "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
-                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
-                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
-            },
-        )
+        connection = await self._primary.connect()
         try:
             await _teach_json(connection)
         except BaseException:
@@ -211,6 +198,19 @@ class Database:
 
 def _tell_nobody(_: list[Any]) -> None:
     """Nothing publishes: what is said waits in the outbox."""
+
+
+def _settings(name: str) -> dict[str, str]:
+    return {
+        "application_name": name,
+        "timezone": "UTC",
+        # Each statement of ours has one plan that is right for all values (see `listing`); to plan for the values at
+        # hand each time took 0.6 ms of the 1 ms that a page of a list costs the server.
+        "plan_cache_mode": "force_generic_plan",
+        "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+    }
 
 
 async def _commit(connections: Connections, connection: Connection) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -19,6 +21,8 @@ from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.local.ports import HOST, reserved
 from tests.support.servers import until
+
+_UNHINDERED: Final = {"synchronous_commit": "local", "default_transaction_read_only": "off"}
 
 
 @dataclass
@@ -42,9 +46,13 @@ class OwnPostgres:
             await self._process.wait()
             self._process = None
 
+    def kill_backend(self, process: int) -> None:
+        """SIGKILL to one of its processes."""
+        os.kill(process, signal.SIGKILL)
+
     async def ask(self, sql: str, *arguments: Any) -> Any:
-        """The first column of the first row, over a connection that waits for no standby."""
-        connection = await asyncpg.connect(self.dsn, server_settings={"synchronous_commit": "local"})
+        """The first column of the first row, over a connection that waits for no standby and may always write."""
+        connection = await asyncpg.connect(self.dsn, server_settings=_UNHINDERED)
         try:
             return await connection.fetchval(sql, *arguments)
         finally:
@@ -69,7 +77,11 @@ class OwnPostgres:
         return await self.ask("select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
 
     async def _is_set(self, name: str, value: str) -> bool:
-        return await self.ask("select current_setting($1) = $2", name, value)
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return await connection.fetchval("select current_setting($1) = $2", name, value)
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager
