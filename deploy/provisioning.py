@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from shared.database.primary import Primary
 from shared.messaging.topology import SERVICES
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -155,7 +156,7 @@ async def _claim_schema(dsn: str, owner: str, role: str) -> None:
 
 async def _connect(dsn: str) -> Any:
     # Hints and notices go nowhere, and a server that hangs must not hang us.
-    return await asyncpg.connect(dsn, timeout=10, command_timeout=60)
+    return await Primary(dsn, wait_seconds=10, command_timeout=60).connect()
 
 
 def _known(service: str) -> str:

@@ -12,11 +12,16 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from shared.database.errors import LINK_ERRORS
+from shared.database.primary import Primary
 from shared.messaging.topology import SERVICES
 
 SHARED = ("shared/messaging/migrations", "shared/database/migrations")
+FIND_SECONDS: Final = 10.0
+_OF_HOSTS: Final = ("host", "port", "target_session_attrs")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -45,7 +50,7 @@ async def migrate(dsn: str, service: str) -> None:
         *arguments,
         *("--no-dump-schema", "--migration-lock", "migrate"),
         # In the environment, not in the arguments, which every user of the machine can read.
-        env=os.environ | {"DATABASE_URL": _with_sslmode(dsn)},
+        env=os.environ | {"DATABASE_URL": _with_sslmode(await _at_the_primary(dsn, service))},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -53,6 +58,32 @@ async def migrate(dsn: str, service: str) -> None:
     output, _ = await process.communicate()
     if process.returncode:
         raise MigrationFailed(service, output.decode(errors="replace").strip())
+
+
+async def _at_the_primary(dsn: str, service: str) -> str:
+    """The DSN with the one host that takes writes, of several: dbmate takes a list of ports for a name."""
+    if "," not in dsn:
+        return dsn
+    try:
+        connection = await Primary(dsn, wait_seconds=FIND_SECONDS).connect()
+    except LINK_ERRORS as error:
+        raise MigrationFailed(service, f"none of its hosts takes writes: {error!r}") from error
+    host, port = connection.place
+    await connection.close(timeout=1)
+    return with_host(dsn, host, port)
+
+
+def with_host(dsn: str, host: str, port: int) -> str:
+    """A DSN with that one host, or folder of a Unix socket, in place of those that it names."""
+    parts = urlsplit(dsn)
+    user, at, _ = parts.netloc.rpartition("@")
+    named = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_HOSTS]
+    if host.startswith("/"):
+        named += [("host", host), ("port", str(port))]
+        place = ""
+    else:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{place}", query=urlencode(named)))
 
 
 def migration_folders(service: str) -> list[Path]:
