@@ -189,7 +189,8 @@ async def gather(dsns: Mapping[str, str], broker: str | None, *, with_stream: bo
     opening = (asyncpg.connect(dsn, server_settings={"app.across": "on"}) for dsn in dsns.values())
     links = dict(zip(dsns, await asyncio.gather(*opening), strict=True))
     try:
-        commands_left, told = await _broker(broker, with_stream=with_stream) if broker else (0, None)
+        left = await commands_left(broker) if broker else 0
+        told = await _told(broker) if broker and with_stream else None
         return Evidence(
             proposals=await _rows(links["proposals"], Proposal, PROPOSALS),
             sagas=await _rows(links["proposals"], Saga, SAGAS),
@@ -201,11 +202,19 @@ async def gather(dsns: Mapping[str, str], broker: str | None, *, with_stream: bo
             parked=[row for name in SERVICES for row in await _rows(links[name], Parked, PARKED, service=name)],
             versions=await _versions(links),
             miscounts=await miscounts(links),
-            commands_left=commands_left,
+            commands_left=left,
             told=told,
         )
     finally:
         await asyncio.gather(*(link.close() for link in links.values()))
+
+
+async def commands_left(broker: str) -> int:
+    """Commands that the broker has still to deliver, or that no service has acked. Raises what is in AWAY."""
+    async with connected(broker, connect_timeout=2) as connection:
+        streams = connection.jetstream()
+        waiting = [await streams.consumer_info(topology.COMMANDS, name) for name in _COMMANDED]
+        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in waiting)
 
 
 async def _rows(link: Any, shape: type[T], query: str, **known: str) -> list[T]:
@@ -227,16 +236,13 @@ async def _versions(links: Mapping[str, Any]) -> dict[tuple[str, str], dict[UUID
     return found
 
 
-async def _broker(url: str, *, with_stream: bool) -> tuple[int, set[UUID] | None]:
-    async with connected(url, connect_timeout=2) as connection:
-        streams = connection.jetstream()
-        waiting = [await streams.consumer_info(topology.COMMANDS, name) for name in _COMMANDED]
-        commands_left = sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in waiting)
-        return commands_left, await _told(streams) if with_stream else None
-
-
-async def _told(streams: JetStreamContext) -> set[UUID]:
+async def _told(broker: str) -> set[UUID]:
     """The ids of all events in the stream."""
+    async with connected(broker, connect_timeout=2) as connection:
+        return await _event_ids(connection.jetstream())
+
+
+async def _event_ids(streams: JetStreamContext) -> set[UUID]:
     left = (await streams.stream_info(topology.EVENTS)).state.messages
     config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, headers_only=True)
     told: set[UUID] = set()

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from deploy.proof.checker import check, signed_has_one_of_each
-from deploy.proof.evidence import Evidence, gather
+from deploy.proof.evidence import Evidence, commands_left, gather
 from deploy.proof.violations import Kind, Violation
 from shared.messaging.topology import SERVICES
 from tests.support.installation import Installation
@@ -51,9 +51,14 @@ async def nothing_is_left_open(installation: Installation, *, acks: bool = True)
         left[:] = [violation for violation in found if violation.kind is not Kind.UNTRUE]
         return not left
 
+    async def is_all_acked() -> bool:
+        return not await commands_left(installation.ready["services"]["nats"]["url"])
+
     try:
         await until(is_right)
         if acks:
+            # The broker alone is asked meanwhile: to gather everything takes far longer, and AckWait is seconds.
+            await until(is_all_acked)
             await until(lambda: is_right(acks=True))
     except TimeoutError as error:
         raise AssertionError(left) from error
