@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, settings
 from shared import telemetry
 from tests.support import servers
 from tests.support.databases import Databases
+from tests.support.order import place_of
 from tests.support.servers import Broker
+
+TESTS = Path(__file__).parent
 
 
 def pytest_configure() -> None:
@@ -25,6 +28,10 @@ def pytest_configure() -> None:
     unhurried = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("serx", unhurried)
     settings.load_profile("serx")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: place_of(item.path.relative_to(TESTS).as_posix()))
 
 
 def pytest_report_header() -> str:
