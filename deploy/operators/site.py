@@ -83,7 +83,8 @@ class Site:
             try:
                 connection = await stack.enter_async_context(connecting)
             except (nats.errors.Error, OSError, TimeoutError) as error:
-                raise Failure(f"The broker cannot be reached ({error}). {self._hint}") from error
+                cause = str(error) or type(error).__name__
+                raise Failure(f"The broker cannot be reached ({cause}). {self._hint}") from error
             try:
                 yield connection.jetstream(timeout=_CONNECT_SECONDS)
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
