@@ -52,6 +52,8 @@ async def test_the_environment_goes_before_the_folder(installation: Installation
 
 
 async def test_a_gateway_that_is_not_there_is_named(tmp_path: Path):
-    code, _, said = await demo("--url", "http://127.0.0.1:1", cwd=tmp_path, SERX_TOKEN="serx_nobody")
+    code, _, said = await demo(
+        "--url", "http://127.0.0.1:1", "--wait-seconds", "0", cwd=tmp_path, SERX_TOKEN="serx_nobody"
+    )
     assert code == 1
     assert said.startswith("The walk-through failed at POST /api/proposals: no answer\n")
