@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,7 +17,7 @@ from deploy.failure import Failure
 from deploy.local import existing
 from deploy.local import listeners as local
 from deploy.operators.site import DEFAULT_FOLDER, Site, found
-from shared.messaging.listeners import USER_PREFIX, Listener, consumer_config, read_listener
+from shared.messaging.listeners import USER_PREFIX, Listener, consumer_config, read_listener, spell
 from shared.messaging.topology import EVENTS
 
 _BROKER: Final = "SERX_NATS_URL"
@@ -43,6 +42,11 @@ def add(name: str, *, hears: str, data_dir: Folder = None) -> None:
         Types of events, as `proposal.signed,order.*`; docs/asyncapi.json has them all.
     """
     (listener,) = _read([f"{name}={hears}"])
+    if _is_elsewhere(data_dir):
+        raise Failure(
+            f"This installation has no data folder: run `serx secrets --listener {spell([listener])}`, have NATS read"
+            " its users, and run `serx listeners`."
+        )
     folder, ready = existing.serving(data_dir or DEFAULT_FOLDER)
     known = {each.name: each for each in (*local.known(folder), listener)}
     local.change(folder, existing.process(folder, ready, "nats"), known.values())
@@ -58,17 +62,24 @@ def list_all(*, data_dir: Folder = None) -> None:
     Those that SERX_LISTENERS names (`serx secrets` writes it among the administration's secrets), else those of the
     data folder.
     """
-    if data_dir is None and (wanted := _named()):
-        for each in wanted:
-            _show(each, setting(f"SERX_{each.user.upper()}_NATS_URL") or "its login is not among the secrets")
-        return
+    for each, login in (logins := _logins(data_dir)):
+        print(f"{each.name} hears {', '.join(each.events)}: {login}")
+    if not logins:
+        print("Nobody listens.")
+
+
+def _logins(data_dir: Path | None) -> list[tuple[Listener, str]]:
+    """Each listener, and its URL; or that it is not known."""
+    if _is_elsewhere(data_dir):
+        unknown = "its login is not among the secrets"
+        return [(each, setting(f"SERX_{each.user.upper()}_NATS_URL") or unknown) for each in _named()]
     folder = existing.made(data_dir or DEFAULT_FOLDER)
-    for each in local.known(folder):
-        _show(each, local.url(folder, each))
+    return [(each, local.url(folder, each)) for each in local.known(folder)]
 
 
-def _show(listener: Listener, login: str) -> None:
-    print(f"{listener.name} hears {', '.join(listener.events)}: {login}")
+def _is_elsewhere(data_dir: Path | None) -> bool:
+    """Whether the environment or its secrets name an installation, and no data folder is named."""
+    return data_dir is None and bool(setting(_BROKER) or setting(_LISTENERS))
 
 
 def _named() -> list[Listener]:
@@ -114,26 +125,32 @@ def _remove_elsewhere(name: str, url: str) -> None:
         raise Failure(
             f"{name} can still log in: run `serx secrets --forget {name}` first, and have NATS read its users."
         )
-    asyncio.run(_remove_consumer(Site({}, url, "SERX_NATS_URL says where it is."), name))
+    if not asyncio.run(_remove_consumer(Site({}, url, "SERX_NATS_URL says where it is."), name)):
+        raise Failure(f"There is no listener {name!r}: the stream {EVENTS} has no consumer of it.")
     print(f"{name} is no listener any more.")
 
 
-async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+async def _patiently(work: Callable[[], Awaitable[object]]) -> None:
     """Do it, and again when it fails: the broker ends connections while it reads its configuration anew."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return await work()
+            await work()
         except Failure:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
-async def _remove_consumer(broker: Site, name: str) -> None:
+async def _remove_consumer(broker: Site, name: str) -> bool:
+    """Whether there was one."""
     async with broker.stream() as stream:
-        with suppress(nats.js.errors.NotFoundError):
-            await stream.delete_consumer(EVENTS, f"{USER_PREFIX}{name}")
+        try:
+            return await stream.delete_consumer(EVENTS, f"{USER_PREFIX}{name}")
+        except nats.js.errors.NotFoundError:
+            return False
 
 
 @app.default

@@ -94,6 +94,10 @@ def make_secrets(
     print(f"{secrets.made} secrets made in {folder}." if secrets.made else f"All secrets are in {folder}.")
     if secrets.changed:
         print(f"{secrets.changed} have other addresses now: restart what reads them.")
+    for name in forget or ():
+        print(f"{name} is forgotten. Have NATS read its users, then run `serx listeners remove {name}`.")
+    for each in wanted:
+        print(f"{each.name} hears {', '.join(each.events)}. Have NATS read its users, then run `serx listeners`.")
 
 
 class _Files:

@@ -14,7 +14,8 @@ import nats
 import pytest
 import pytest_asyncio
 
-from deploy.listening import ensure_consumers, keep_listeners
+from deploy.failure import Failure
+from deploy.listening import ensure_consumers, keep_listeners, remove
 from deploy.operators.site import Site
 from deploy.status.broker import by_login
 from deploy.status.faults import of_broker
@@ -208,6 +209,15 @@ async def test_an_operator_without_the_monitoring_is_shown_streams_and_listeners
     }
     assert [*of_broker(seen)] == []
     assert "@" not in seen.url
+
+
+async def test_a_listener_is_taken_out_once(house: House, monkeypatch: pytest.MonkeyPatch):
+    gone = read_listener("gone=order.placed")
+    monkeypatch.setenv("SERX_NATS_URL", f"nats://127.0.0.1:1,{house.broker.operator}")  # one of two servers is away
+    await ensure_consumers(Site({}, house.broker.operator, ""), [gone])
+    await asyncio.to_thread(remove, gone.name)
+    with pytest.raises(Failure, match="There is no listener 'gone'"):
+        await asyncio.to_thread(remove, gone.name)
 
 
 async def test_a_broker_that_cannot_be_asked_is_a_fault_with_its_cause_and_no_password():

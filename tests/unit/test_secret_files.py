@@ -50,6 +50,28 @@ def test_a_listener_that_is_forgotten_cannot_log_in(folder: Path):
     assert not (folder / "listener-billing/nats_url").exists()
 
 
+def test_what_has_to_follow_is_said(folder: Path, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    make_secrets(folder, listener=["mail=order.*"])
+    assert "mail hears order.*. Have NATS read its users, then run `serx listeners`.\n" in capsys.readouterr().out
+    make_secrets(folder, forget=["mail"])
+    assert (
+        "mail is forgotten. Have NATS read its users, then run `serx listeners remove mail`." in capsys.readouterr().out
+    )
+
+
+def test_an_installation_without_listeners_says_so(folder: Path, capsys: pytest.CaptureFixture[str]):
+    make_secrets(folder, forget=["billing"])
+    capsys.readouterr()
+    listening.list_all()
+    assert capsys.readouterr().out == "Nobody listens.\n"
+
+
+def test_add_says_what_to_do_where_there_is_no_data_folder(folder: Path):
+    with pytest.raises(Failure, match=r"run `serx secrets --listener mail=order\.\*`, have NATS read"):
+        listening.add("mail", hears="order.*")
+
+
 def test_nobody_is_forgotten_who_is_no_listener(folder: Path):
     with pytest.raises(Failure, match="There is no listener 'mail'; there are billing"):
         make_secrets(folder, forget=["mail"])
