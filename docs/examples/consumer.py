@@ -19,18 +19,24 @@ async def listen(url: str, database: sqlite3.Connection, name: str = "listener-b
         [f"nats://{place.hostname}:{place.port}" for place in places],
         nkeys_seed_str=places[0].netloc.partition("@")[0],
         inbox_prefix=f"_INBOX_{name}",
+        max_reconnect_attempts=-1,  # the broker may be away for as long as it likes
+        error_cb=complain,
     )
     events = await broker.jetstream().pull_subscribe_bind(name, "EVENTS")
     while True:
         try:
-            messages = await events.fetch(50, timeout=30)
+            messages = await events.fetch(50, timeout=5)
         except nats.errors.TimeoutError:
-            continue  # nothing happened
+            continue  # nothing happened, or the broker was away and forgot that it was asked
         for message in messages:
             with database:  # the id and the work in one transaction, the ack after its commit
                 if database.execute("insert or ignore into seen values (?)", [message.headers["ce-id"]]).rowcount:
                     handle(message.headers["ce-type"], json.loads(message.data), database)
             await message.ack()
+
+
+async def complain(error: Exception) -> None:
+    print(f"broker: {error!r}", file=sys.stderr, flush=True)
 
 
 def handle(kind: str, event: dict, database: sqlite3.Connection) -> None:
