@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from tests.docker import standins, walls
-from tests.docker.compose import PROJECT, ROOT, Compose, docker, is_healthy, kill, rows, starts
+from tests.docker.compose import PROJECT, ROOT, Compose, docker, is_healthy, kill, logs, rows, starts
 from tests.docker.load import Load, under_load
 from tests.support.servers import until
 
@@ -24,6 +28,7 @@ PORTS = (18000, 18001)
 PROCESSES = ("gateway", "identity", "proposals", "engagements", "conversations", "orders")
 SCALED = [f"--scale={process}=2" for process in PROCESSES]
 HEAL_SECONDS = 240
+COMMAND_SECONDS = 60
 
 
 async def main() -> None:
@@ -55,7 +60,7 @@ async def verify(compose: Compose) -> None:
     print(f"up: {len(containers)} containers healthy after {time.monotonic() - began:.0f} s")
     assert walls.reached(containers, PROJECT, IMAGE) == walls.expected()
     print("walls: every process opens the ports that it needs, and a stranger on the edge the gateway's alone")
-    told = compose("run", "--rm", "--no-deps", "serx", "demo")
+    told = compose("run", "--rm", "serx", "demo")
     token = re.search(r"serx_[\w-]+", told)
     assert token, told
     assert "Signed" in told, told
@@ -63,6 +68,7 @@ async def verify(compose: Compose) -> None:
     _commands_work(compose)
     await _the_example_hears(compose)
     load = Load([f"http://127.0.0.1:{port}" for port in PORTS], token[0])
+    await _the_brokers_store_is_lost(compose, load)
     await _killed_one_by_one(containers, load)
     await _restarted_one_by_one(containers, load)
     await _nothing_is_lost(containers["postgres_1"], load)
@@ -71,27 +77,58 @@ async def verify(compose: Compose) -> None:
 def _commands_work(compose: Compose) -> None:
     """As docs/operations.md has them; `check` runs them, so that each ends with 0."""
     for command in (["status"], ["check"], ["sagas", "list"], ["parked", "list"], ["outbox"]):
-        compose("run", "--rm", "--no-deps", "serx", *command)
+        compose("run", "--rm", "serx", *command)
+    compose("run", "--rm", "serx", "replicas", "rebuild")
     print("commands: the installation is healthy, its databases agree")
 
 
 async def _the_example_hears(compose: Compose) -> None:
-    """docs/operations.md, "A service that listens", word for word; and the installation comes up afterwards."""
-    compose(
-        "run", "--rm", "secrets", "secrets", "/secrets", "--readable", "--listener", "billing=proposal.signed,order.*"
-    )
+    """docs/operations.md, "A service that listens", word for word: added, heard, taken out and refused."""
+    secrets = ("run", "--rm", "secrets", "secrets", "/secrets", "--readable")
+    compose(*secrets, "--listener", "billing=proposal.signed,order.*")
     compose("restart", "nats")
-    compose("run", "--rm", "--no-deps", "serx", "listeners")
-    (url,) = re.findall(r"nats://\S+", compose("run", "--rm", "--no-deps", "serx", "listeners", "list"))
+    compose("run", "--rm", "serx", "listeners")
+    (url,) = re.findall(r"nats://\S+", compose("run", "--rm", "serx", "listeners", "list"))
+    async with _example(compose, url) as name:
+        await until(lambda: "invoiced 14500.00" in logs(name), within_seconds=HEAL_SECONDS)
+        assert "billing (listener)" in compose("run", "--rm", "serx", "status")
+    compose(*secrets, "--forget", "billing")
+    compose("restart", "nats")
+    compose("run", "--rm", "serx", "listeners", "remove", "billing")
+    assert "Nobody listens." in compose("run", "--rm", "serx", "listeners", "list")
+    async with _example(compose, url) as name:
+        await until(lambda: "Authorization Violation" in logs(name), within_seconds=HEAL_SECONDS)
+    compose("up", "-d", *SCALED)
+    print("listener: the example heard of the signature; forgotten, it is refused")
+
+
+@asynccontextmanager
+async def _example(compose: Compose, url: str) -> AsyncIterator[str]:
+    """The name of a container that runs it, until the block is left."""
     name = f"{PROJECT}-billing"
     compose("run", "-d", "--name", name, "listener", url, "invoices.db")
     try:
-        await until(lambda: "invoiced 14500.00" in docker("logs", name), within_seconds=30)
-        assert "billing (listener)" in compose("run", "--rm", "--no-deps", "serx", "status")
+        yield name
     finally:
         docker("rm", "--force", name)
+
+
+async def _the_brokers_store_is_lost(compose: Compose, load: Load) -> None:
+    """Operators' commands work without the broker, and everything is well again with an empty one."""
+    compose("rm", "--stop", "--force", "nats")
+    docker("volume", "rm", f"{PROJECT}_nats")
+    began = time.monotonic()
+    with pytest.raises(subprocess.CalledProcessError) as told:
+        compose("run", "--rm", "serx", "listeners", "remove", "billing")
+    assert "The broker cannot be reached" in told.value.stderr, told.value.stderr
+    assert time.monotonic() - began < COMMAND_SECONDS
+    compose("run", "--rm", "serx", "sagas", "list")
     compose("up", "-d", *SCALED)
-    print("listener: the example heard of the signature")
+    await _healthy(*compose.containers().values())
+    async with httpx.AsyncClient(timeout=60) as http:
+        await load.sign_one(http)
+    _told(load, "after the loss of the broker's store")
+    compose("run", "--rm", "serx", "status")
 
 
 async def _killed_one_by_one(containers: dict[str, str], load: Load) -> None:

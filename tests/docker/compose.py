@@ -42,6 +42,14 @@ def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def logs(container: str) -> str:
+    """What a container has printed, on both channels."""
+    done = subprocess.run(
+        ["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return done.stdout
+
+
 def is_healthy(container: str) -> bool:
     """Whether it runs, and says that it is ready, if it says anything: the stream keeper does not."""
     state = json.loads(docker("inspect", "--format", "{{json .State}}", container))
