@@ -27,3 +27,8 @@ class Answer:
         if isinstance(self.body, bytes):
             return self.body
         return b"".join([chunk async for chunk in self.body])
+
+    def abandon(self) -> None:
+        """Nobody wants the rest of it."""
+        if not isinstance(self.body, bytes):
+            self.body.abandon()

@@ -27,6 +27,7 @@ from gateway.revocations import Hearing, listen
 from gateway.routes import Service
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
+from gateway.upstream_metrics import places_seen
 from shared import metrics
 from shared.messaging.bus import Bus, end
 from shared.messaging.failover import Failover
@@ -46,7 +47,7 @@ IDLE_SECONDS = 55.0
 
 def create_app(told: GatewaySettings) -> Door:
     """The gateway as an ASGI application."""
-    upstreams = {service: Upstream(service, getattr(told, f"{service}_url")) for service in Service}
+    upstreams = {service: Upstream(service, *getattr(told, f"{service}_url")) for service in Service}
     keys = {service: getattr(told, f"{service}_key") for service in Service}
     bus = Bus(process="gateway", url=told.nats_url)
     hearing = Hearing(bus)
@@ -131,16 +132,8 @@ def _own_pages(upstreams: dict[Service, Upstream], health: Health, running: Life
 
 def _gauges(upstreams: dict[Service, Upstream], bus: Bus) -> metrics.Gauges:
     async def gauges() -> list[Metric]:
-        counts = {str(service): upstream.connections for service, upstream in upstreams.items()}
-        opened = [(service, float(is_open)) for service, (is_open, _) in counts.items()]
-        idle = [(service, float(is_idle)) for service, (_, is_idle) in counts.items()]
-        return [
-            metrics.gauge("serx_broker_connected", "Whether the broker is connected.", float(bus.is_connected)),
-            metrics.gauges("serx_upstream_connections", "Open connections to each service.", "service", opened),
-            metrics.gauges(
-                "serx_upstream_connections_idle", "Connections to each service that wait for work.", "service", idle
-            ),
-        ]
+        connected = metrics.gauge("serx_broker_connected", "Whether the broker is connected.", float(bus.is_connected))
+        return [connected, *places_seen(upstreams)]
 
     return gauges
 

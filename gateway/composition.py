@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.answers import Answer, Headers
 from gateway.call import Call
-from gateway.forwarding import Forwarding, abandon
+from gateway.forwarding import Forwarding
 from gateway.headers import forwarded_request
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
@@ -51,7 +51,7 @@ async def _conversations(forwarding: Forwarding, call: Call, engagement_id: UUID
     target = f"/internal/engagements/{engagement_id}/conversations".encode()
     answer = await forwarding.send(call, Service.CONVERSATIONS, [(b"accept", b"application/json")], instead=target)
     if answer.status != 200:
-        abandon(answer)
+        answer.abandon()
         raise ServiceAway(Service.CONVERSATIONS, f"the conversations of an engagement answered {answer.status}")
     content = await _whole(answer, Service.CONVERSATIONS)
     try:

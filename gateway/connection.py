@@ -19,22 +19,34 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class Connection(asyncio.Protocol):
-    """Speaks to one service; `idle_since` (monotonic seconds) says since when it waits for work."""
+    """Speaks to one service; `idle_since` and `ends_at` (monotonic seconds) say since when it waits for work, and when
+    it is to be used no more. `on_begin` is called when an answer begins."""
 
-    def __init__(self, *, on_idle: Callable[[Connection], None], on_close: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        *,
+        on_begin: Callable[[], None],
+        on_idle: Callable[[Connection], None],
+        on_close: Callable[[Connection], None],
+    ) -> None:
         self.idle_since = 0.0
+        self.ends_at = 0.0
         self.is_timed_out = False
+        self._on_begin = on_begin
         self._on_idle = on_idle
         self._on_close = on_close
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[Answer | None] | None = None
+        self._late: asyncio.Future[Answer | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._stream: Stream | None = None
         self._headers: Headers = []
         self._chunks: list[bytes] = []
         self._length: int | None = None
         self._is_chunked = False
         self._is_past_headers = False
+        self._has_begun = False
         self._is_head = False
         self._patience_seconds = 0.0
 
@@ -47,31 +59,54 @@ class Connection(asyncio.Protocol):
         """Open, with nothing under way: the next exchange may begin."""
         return self._waiter is None and self._stream is None and self.is_open
 
-    async def exchange(self, request: bytes, *, is_head: bool, patience_seconds: float) -> Answer:
+    async def exchange(
+        self, request: bytes, *, is_head: bool, patience_seconds: float, silence_seconds: float
+    ) -> Answer | None:
         """Send `request` and wait for its answer: whole when it is short, with the body still coming when it is not.
 
-        Raises ConnectionLost when the connection ends or `patience_seconds` pass before that.
+        None when no answer has begun after `silence_seconds`: `rest` goes on waiting, and has to be called. Raises
+        ConnectionLost when the connection ends or `patience_seconds` pass before the answer.
         """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionLost("the connection was closed")
         loop = asyncio.get_running_loop()
         self._is_head = is_head
+        self._has_begun = False
         self._patience_seconds = patience_seconds
         waiter = self._waiter = loop.create_future()
-        timer = loop.call_later(patience_seconds, self._run_out)
+        if silence_seconds < patience_seconds:
+            self._timer = loop.call_later(silence_seconds, self._note_silence, patience_seconds - silence_seconds)
+        else:
+            self._timer = loop.call_later(patience_seconds, self._run_out)
         self._transport.write(request)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            timer.cancel()
+        return await self._answer(waiter)
+
+    async def rest(self) -> Answer:
+        """The answer for which `exchange` has not waited. Raises ConnectionLost as `exchange` does."""
+        late, self._late = self._late, None
+        assert late is not None
+        answer = await self._answer(late)
+        assert answer is not None
+        return answer
 
     def close(self) -> None:
         """End it now; whoever waits on it is told."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def _answer(self, waiter: asyncio.Future[Answer | None]) -> Answer | None:
+        answer: Answer | None = None
+        is_late = False
+        try:
+            answer = await waiter
+            is_late = answer is None
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            if not is_late and self._timer is not None:
+                self._timer.cancel()
+        return answer
 
     # What asyncio calls.
 
@@ -100,6 +135,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._waiter is None and self._stream is None:
             raise ConnectionLost("more than one answer to one request")
+        self._has_begun = True
+        self._on_begin()
         self._headers, self._chunks = [], []
         self._length, self._is_chunked, self._is_past_headers = None, False, False
 
@@ -151,6 +188,17 @@ class Connection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)
+
+    def _note_silence(self, left_seconds: float) -> None:
+        """Wake whoever waits, unless an answer has begun; its end is awaited for `left_seconds` more."""
+        if self._waiter is None:
+            return
+        self._timer = asyncio.get_running_loop().call_later(left_seconds, self._run_out)
+        if not self._has_begun:
+            waiter, self._waiter = self._waiter, asyncio.get_running_loop().create_future()
+            self._late = self._waiter
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _run_out(self) -> None:
         self.is_timed_out = True

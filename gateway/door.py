@@ -16,7 +16,7 @@ from gateway.call import Call, CallerGone, begin
 from gateway.compression import compressed, takes_gzip
 from gateway.cors import Cors
 from gateway.credentials import Caller, Credentials, TooManyUnknown
-from gateway.forwarding import Forwarding, abandon
+from gateway.forwarding import Forwarding
 from gateway.headers import with_head
 from gateway.lanes import LaneFull
 from gateway.limiter import BURST, Limiter
@@ -165,7 +165,7 @@ async def _deliver(answer: Answer, said: Headers, send: Send, *, is_head: bool =
     """Send the answer; one that breaks off half way is left incomplete, so that the caller cannot take it for whole."""
     await send({"type": "http.response.start", "status": answer.status, "headers": _signed(answer.headers, said)})
     if is_head:
-        abandon(answer)
+        answer.abandon()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
     if isinstance(answer.body, bytes):

@@ -77,7 +77,7 @@ class Forwarding:
         else:
             answer = await upstream.exchange("GET", instead, headers, patience_seconds=patience)
         if is_distrust(answer) or (answer.status == 401 and service is not Service.IDENTITY):
-            abandon(answer)
+            answer.abandon()
             raise ServiceAway(service, NOT_TRUSTED)
         answer.headers = forwarded_answer(answer.headers, status=answer.status)
         return answer
@@ -127,9 +127,3 @@ def _address_in(call: Call) -> bytes:
     server = tuple(scope.get("server") or ("localhost", None))
     proto = named.get(b"x-forwarded-proto", b"")
     return public_url(named.get(b"host", b""), proto, scheme=scope.get("scheme", "http"), server=server)
-
-
-def abandon(answer: Answer) -> None:
-    """Nobody wants the rest of this answer."""
-    if not isinstance(answer.body, bytes):
-        answer.body.abandon()

@@ -9,19 +9,27 @@ from msgspec import Meta
 from gateway import spelling
 from shared.settings import ProcessSettings, Secret
 
-ServiceUrl = Annotated[
-    str, Meta(pattern=r"^https?://[^/\s]+/?$", examples=["http://127.0.0.1:8001"], extra={"check": spelling.address})
-]
+ServiceUrls = tuple[Annotated[str, Meta(pattern=r"^https?://[^/\s,]+/?$")], ...]
+"""Where a service is: several addresses are several replicas."""
+
+
+def _service(name: str) -> Meta:
+    return Meta(
+        min_length=1,
+        examples=["http://10.0.0.1:8000,http://10.0.0.2:8000"],
+        extra={"check": spelling.addresses},
+        description=f"The {name} service, as `http://host:port`; several replicas comma-separated, or one name of all.",
+    )
 
 
 class GatewaySettings(ProcessSettings, frozen=True, kw_only=True):
     """Where the services are, how the gateway proves itself to them, and how much a caller may ask."""
 
-    identity_url: Annotated[ServiceUrl, Meta(description="The identity service, as `http://host:port`.")]
-    proposals_url: Annotated[ServiceUrl, Meta(description="The proposal service, as `http://host:port`.")]
-    engagements_url: Annotated[ServiceUrl, Meta(description="The engagement service, as `http://host:port`.")]
-    conversations_url: Annotated[ServiceUrl, Meta(description="The conversation service, as `http://host:port`.")]
-    orders_url: Annotated[ServiceUrl, Meta(description="The order service, as `http://host:port`.")]
+    identity_url: Annotated[ServiceUrls, _service("identity")]
+    proposals_url: Annotated[ServiceUrls, _service("proposal")]
+    engagements_url: Annotated[ServiceUrls, _service("engagement")]
+    conversations_url: Annotated[ServiceUrls, _service("conversation")]
+    orders_url: Annotated[ServiceUrls, _service("order")]
     identity_key: Annotated[Secret, Meta(description="Signs the internal identity for the identity service.")]
     proposals_key: Annotated[Secret, Meta(description="Signs the internal identity for the proposal service.")]
     engagements_key: Annotated[Secret, Meta(description="Signs the internal identity for the engagement service.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -13,6 +14,14 @@ _HIGHEST_PORT = 65535
 def address(url: str) -> str:
     """An address without the slash at its end, which many write."""
     return url.rstrip("/")
+
+
+def addresses(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Each address once, without the slash at its end. Raises ValueError for one that cannot be reached as it is."""
+    for url in urls:
+        if not _is_reachable(url):
+            raise ValueError("one of the addresses has no host, or a port that is no number from 1 to 65535")
+    return tuple(dict.fromkeys(address(url) for url in urls))
 
 
 def origins(told: tuple[str, ...]) -> tuple[str, ...]:
@@ -34,6 +43,14 @@ def networks(told: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f"{network!r} is no network{_meant(network)}") from error
     return told
+
+
+def _is_reachable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_sent_by_browsers(origin: str) -> bool:

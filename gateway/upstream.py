@@ -1,45 +1,76 @@
-"""One service as the gateway reaches it: a pool of connections, and what happens when there is none to be had."""
+"""One service as the gateway reaches it: which replica is asked, and what happens when it does not answer.
+
+A read that is met by silence goes to another replica as well, and the first answer is taken. What changes something is
+sent once: only a connection that could not be made, on which nothing was sent, lets it go elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
-from urllib.parse import urlsplit
 
 from gateway.answers import Answer, Headers
 from gateway.connection import Connection
-from gateway.patience import READ_SECONDS
+from gateway.patience import READ_SECONDS, silence_seconds
+from gateway.place import Origin, Place
+from gateway.places import Places
 from gateway.refusals import ServiceAway
 from gateway.routes import Service
 from gateway.streams import ConnectionLost
+from shared.telemetry import log
 
 CONNECT_SECONDS: Final = 2.0
-IDLE_SECONDS: Final = 60.0
-"""Shorter than the 75 s for which a service keeps an idle connection, so that it does not close under a request."""
 MOST_CONNECTIONS: Final = 1000
 """More under way at once means that the service stands still: better an honest 503 than one more in the queue."""
+REPEATS_AT_ONCE: Final = 32
+"""A service that is slow everywhere is not asked everything twice."""
+PROBE_SECONDS: Final = 1.0
 
+_log: Final = log("gateway.upstream")
 _REPEATABLE: Final = frozenset({"GET", "HEAD"})
+_LIVE: Final = b"/health/live"
+
+
+@dataclass(slots=True)
+class _Request:
+    method: str
+    target: bytes
+    headers: Headers
+    body: bytes
+    is_repeatable: bool
+    patience_seconds: float
+    asked_at: float = field(default_factory=monotonic)
+
+    @property
+    def left_seconds(self) -> float:
+        return max(0.0, self.asked_at + self.patience_seconds - monotonic())
+
+    def rendered(self, origin: Origin) -> bytes:
+        parts = [self.method.encode(), b" ", self.target, b" HTTP/1.1\r\nhost: ", origin.authority]
+        for name, value in self.headers:
+            parts += (b"\r\n", name, b": ", value)
+        if self.body or self.method not in _REPEATABLE:
+            parts += (b"\r\ncontent-length: ", str(len(self.body)).encode())
+        parts += (b"\r\n\r\n", self.body)
+        return b"".join(parts)
 
 
 class Upstream:
-    """Sends requests to one service and brings back its answers."""
+    """Sends requests to one service, which is at all of `urls`, and brings back its answers."""
 
-    def __init__(self, service: Service, url: str) -> None:
-        parts = urlsplit(url)
+    def __init__(self, service: Service, *urls: str) -> None:
         self.service = service
-        self._is_tls = parts.scheme == "https"
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self._is_tls else 80)
-        self._authority = parts.netloc.encode()
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._places = Places(urls, on_due=self._probe)
+        self._probes: set[asyncio.Task[None]] = set()
+        self._repeats = 0
 
     @property
-    def connections(self) -> tuple[int, int]:
-        """How many are open, and how many of them wait for work."""
-        return len(self._open), len(self._idle)
+    def places(self) -> Sequence[Place]:
+        """Where the service is, as far as is known now."""
+        return tuple(self._places)
 
     async def exchange(
         self,
@@ -53,66 +84,132 @@ class Upstream:
     ) -> Answer:
         """Send one request. Raises ServiceAway when it cannot be reached, breaks off, or does not answer in time.
 
-        Only what changes nothing (GET, HEAD, `is_repeatable`) is sent again, once, and only when a connection that had
-        served before turned out to be closed.
+        Only what changes nothing (GET, HEAD, `is_repeatable`) is sent again, once: when a connection that had served
+        before turned out to be closed, when one breaks off and another replica is there, and when no answer has begun
+        after `silence_seconds`. All of it together takes `patience_seconds` at most.
         """
-        request = self._rendered(method, target, headers, body)
-        reused = self._reusable()
-        if reused is not None:
-            try:
-                return await self._on(reused, request, method, patience_seconds)
-            except ConnectionLost as error:
-                if reused.is_timed_out or not (is_repeatable or method in _REPEATABLE):
-                    raise ServiceAway(self.service, str(error)) from error
+        is_repeatable = is_repeatable or method in _REPEATABLE
+        request = _Request(method, target, headers, body, is_repeatable, patience_seconds)
+        place, connection, is_kept = await self._connection(request)
         try:
-            return await self._on(await self._connect(), request, method, patience_seconds)
+            answer = await self._send(request, place, connection, silence_seconds(patience_seconds))
         except ConnectionLost as error:
-            raise ServiceAway(self.service, str(error)) from error
+            is_worth_it = is_kept or self._places.has_another(place)
+            if connection.is_timed_out or not is_repeatable or not is_worth_it:
+                raise ServiceAway(self.service, str(error)) from error
+            return await self._again(request, place)
+        return answer or await self._in_silence(request, place, connection)
 
     def close(self) -> None:
         """Give up all connections."""
-        for connection in tuple(self._open):
-            connection.close()
-        self._idle.clear()
+        for probe in self._probes:
+            probe.cancel()
+        self._places.close()
 
-    async def _on(self, connection: Connection, request: bytes, method: str, patience_seconds: float) -> Answer:
-        return await connection.exchange(request, is_head=method == "HEAD", patience_seconds=patience_seconds)
+    async def _send(
+        self, request: _Request, place: Place, connection: Connection, silence: float = float("inf")
+    ) -> Answer | None:
+        return await connection.exchange(
+            request.rendered(place.origin),
+            is_head=request.method == "HEAD",
+            patience_seconds=request.left_seconds,
+            silence_seconds=silence,
+        )
 
-    def _reusable(self) -> Connection | None:
-        freshest = monotonic() - IDLE_SECONDS
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_idle and connection.idle_since > freshest:
-                return connection
-            connection.close()
-        return None
+    async def _connection(self, request: _Request, *tried: Place) -> tuple[Place, Connection, bool]:
+        """A connection to a place that was not tried, and whether it has served before. Raises ServiceAway."""
+        failed, cause, has_looked = set(tried), "no address", False
+        while True:
+            place = self._places.next_of(failed)
+            if place is None and not has_looked:
+                await self._places.look(min(CONNECT_SECONDS, request.left_seconds))
+                has_looked = True
+                continue
+            if place is None or not request.left_seconds:
+                raise ServiceAway(self.service, f"cannot connect: {cause}")
+            if (kept := place.kept()) is not None:
+                return place, kept, True
+            try:
+                return place, await self._connect(place, request.left_seconds), False
+            except (OSError, TimeoutError) as error:
+                failed.add(place)
+                cause = type(error).__name__
 
-    async def _connect(self) -> Connection:
-        if len(self._open) >= MOST_CONNECTIONS:
+    async def _connect(self, place: Place, left_seconds: float) -> Connection:
+        if sum(each.opened for each in self._places) >= MOST_CONNECTIONS:
             raise ServiceAway(self.service, "too many requests under way")
-        connection = Connection(on_idle=self._keep, on_close=self._open.discard)
-        self._open.add(connection)
+        return await place.connect(min(CONNECT_SECONDS, left_seconds))
+
+    async def _again(self, request: _Request, first: Place) -> Answer:
+        """The answer of another replica: at another place, or else behind another connection. Raises ServiceAway."""
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: connection, self._host, self._port, ssl=True if self._is_tls else None
-                )
+            place, connection = await self._elsewhere(request, first)
+            answer = await self._send(request, place, connection)
+        except ConnectionLost as error:
+            raise ServiceAway(self.service, str(error)) from error
         except (OSError, TimeoutError) as error:
             raise ServiceAway(self.service, f"cannot connect: {type(error).__name__}") from error
+        assert answer is not None
+        return answer
+
+    async def _elsewhere(self, request: _Request, first: Place) -> tuple[Place, Connection]:
+        if self._places.has_another(first):
+            place, connection, _ = await self._connection(request, first)
+            return place, connection
+        proven = first.proven(request.asked_at)
+        return first, proven or await self._connect(first, request.left_seconds)
+
+    async def _in_silence(self, request: _Request, place: Place, connection: Connection) -> Answer:
+        place.note_silence(request.asked_at)
+        if request.is_repeatable and self._repeats < REPEATS_AT_ONCE:
+            return await self._first_of(request, place, connection)
+        return await self._rest(connection)
+
+    async def _rest(self, connection: Connection) -> Answer:
+        try:
+            return await connection.rest()
+        except ConnectionLost as error:
+            raise ServiceAway(self.service, str(error)) from error
+
+    async def _first_of(self, request: _Request, place: Place, connection: Connection) -> Answer:
+        """The answer that comes first; the other connection is closed."""
+        self._repeats += 1
+        tasks = [asyncio.create_task(self._rest(connection)), asyncio.create_task(self._again(request, place))]
+        answer: Answer | None = None
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            sooner, later = sorted(tasks, key=lambda task: not task.done())
+            answer = sooner.result() if sooner.exception() is None else await later
+            return answer
         finally:
-            if not connection.is_open:
-                self._open.discard(connection)
-        return connection
+            self._repeats -= 1
+            await _ended(tasks, answer)
 
-    def _keep(self, connection: Connection) -> None:
-        connection.idle_since = monotonic()
-        self._idle.append(connection)
+    def _probe(self, place: Place) -> None:
+        """Look whether a place that failed answers again, at no caller's expense."""
+        place.is_looked_at = True
+        probe = asyncio.create_task(self._look_at(place))
+        self._probes.add(probe)
+        probe.add_done_callback(self._probes.discard)
 
-    def _rendered(self, method: str, target: bytes, headers: Headers, body: bytes) -> bytes:
-        parts = [method.encode(), b" ", target, b" HTTP/1.1\r\nhost: ", self._authority]
-        for name, value in headers:
-            parts += (b"\r\n", name, b": ", value)
-        if body or method not in _REPEATABLE:
-            parts += (b"\r\ncontent-length: ", str(len(body)).encode())
-        parts += (b"\r\n\r\n", body)
-        return b"".join(parts)
+    async def _look_at(self, place: Place) -> None:
+        try:
+            connection = await self._connect(place, CONNECT_SECONDS)
+            request = _Request("GET", _LIVE, [], b"", is_repeatable=True, patience_seconds=PROBE_SECONDS)
+            if (answer := await self._send(request, place, connection)) is not None:
+                answer.abandon()
+        except ConnectionLost:
+            place.fail("silent")
+        except (OSError, TimeoutError, ServiceAway) as error:
+            _log.debug("place still away", service=self.service, place=place.name, cause=type(error).__name__)
+        finally:
+            place.is_looked_at = False
+
+
+async def _ended(tasks: list[asyncio.Task[Answer]], taken: Answer | None) -> None:
+    """End all tasks; an answer that nobody takes is abandoned."""
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Answer) and result is not taken:
+            result.abandon()

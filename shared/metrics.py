@@ -151,6 +151,15 @@ def gauges(name: str, help: str, label: str, values: Iterable[tuple[str, float]]
     return family
 
 
+def labelled(name: str, help: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> Metric:
+    """The same, told apart by several labels; numbers that only grow when `name` ends in `_total`."""
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    family = kind(name, help, labels=labels)
+    for told, value in values:
+        family.add_metric(told, value)
+    return family
+
+
 def info(process: str, replica: str) -> Metric:
     """Who this is; the value is always 1."""
     family = GaugeMetricFamily(

@@ -56,8 +56,8 @@ async def house(databases: Databases, broker: Broker, of_gateways: Broker):
         }
         identity = await stack.enter_async_context(served(create_identity(load(IdentitySettings, environ))))
         await until(lambda: is_well(identity, ""), within_seconds=30)
-        urls: dict[str, Any] = {f"{name}_url": "http://127.0.0.1:1" for name in Service}
-        urls["identity_url"] = str(identity.base_url).rstrip("/")
+        urls: dict[str, Any] = {f"{name}_url": ("http://127.0.0.1:1",) for name in Service}
+        urls["identity_url"] = (str(identity.base_url).rstrip("/"),)
         keys: dict[str, Any] = {f"{name}_key": KEY for name in Service}
         gateways = []
         for _ in range(2):

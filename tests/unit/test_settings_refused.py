@@ -48,6 +48,7 @@ def wrong(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
 
 
 SERVICE_URLS = ("", "identity:8001", "ftp://identity", "http://identity/api", "http://a b", "http://", "8001")
+SERVICE_URLS += (",", "http://a:99999", "http://a:x", "http://a:0", "http://a:1,b:2", "http://a:1,http://b/api")
 OF_ITS_OWN: dict[str, tuple[str, ...]] = {
     "nats_url": ("", "127.0.0.1:4222", "http://127.0.0.1:4222", "nats://", "nats://a b"),
     "database_dsn": ("", "127.0.0.1:5432", "mysql://127.0.0.1/serx", "postgresql://"),
@@ -129,7 +130,12 @@ def gateway(**settings: str) -> GatewaySettings:
 
 def test_a_slash_at_the_end_of_an_address_is_taken_and_left_out():
     told = gateway(public_url="https://api.agency.example/", orders_url="http://orders:8000/")
-    assert (told.public_url, told.orders_url) == ("https://api.agency.example", "http://orders:8000")
+    assert (told.public_url, told.orders_url) == ("https://api.agency.example", ("http://orders:8000",))
+
+
+def test_several_addresses_of_a_service_are_taken_each_once():
+    told = gateway(orders_url="http://a:8000, https://[::1]:8443/,http://a:8000/")
+    assert told.orders_url == ("http://a:8000", "https://[::1]:8443")
 
 
 def test_origins_that_browsers_send_are_taken():

@@ -187,7 +187,7 @@ async def world(nats_url: str, *, hears: bool = True, **told: Any) -> AsyncItera
     await asyncio.gather(*(service.start() for service in services.values()))
     actor = admin()
     services["identity"].credentials["serx_admin"] = credential(actor)
-    addresses = {f"{name}_url": service.url for name, service in services.items()}
+    addresses = {f"{name}_url": (service.url,) for name, service in services.items()}
     keys = {f"{name}_key": KEY for name in services}
     metrics_port = free_port()
     ports = {"metrics_port": metrics_port}
