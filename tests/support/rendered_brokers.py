@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import nats.errors
+import nats.js.errors
+from nats.js.api import StreamConfig
+
 from deploy.local import binaries
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
@@ -73,14 +77,15 @@ class RenderedBrokers:
         for name in list(self._running):
             await self.kill(name)
 
-    async def has_leader(self) -> bool:
-        """Whether the servers have a leader: only that one answers this."""
+    async def is_whole(self) -> bool:
+        """Whether all servers take part: only then a stream can have three copies."""
         async with connected(self.url("operator")) as connection:
+            stream = connection.jetstream(timeout=2)
             try:
-                await connection.request("$JS.API.STREAM.NAMES", b"", timeout=1)
-            except TimeoutError:
+                await stream.add_stream(StreamConfig(name="WHOLE", subjects=["whole"], num_replicas=len(NAMES)))
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
                 return False
-        return True
+            return await stream.delete_stream("WHOLE")
 
 
 @asynccontextmanager
@@ -90,7 +95,7 @@ async def rendered_brokers(root: Path) -> AsyncIterator[RenderedBrokers]:
     brokers.render(*NAMES)
     try:
         await asyncio.gather(*(brokers.start(name) for name in NAMES))
-        await until(brokers.has_leader, within_seconds=30)
+        await until(brokers.is_whole, within_seconds=30)
         yield brokers
     finally:
         await brokers.end()
