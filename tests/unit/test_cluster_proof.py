@@ -9,11 +9,13 @@ import yaml
 from msgspec.structs import replace
 
 from deploy.proof.cluster import endpoints
+from deploy.proof.cluster.broker_faults import kill_broker
 from deploy.proof.cluster.callers import longest_gap
 from deploy.proof.cluster.command import _in_order  # pyright: ignore[reportPrivateUsage]
 from deploy.proof.cluster.endpoints import Endpoint
-from deploy.proof.cluster.faults import FAULTS
+from deploy.proof.cluster.faults import FAULTS, Fault
 from deploy.proof.cluster.promises import DRAFT, SENT, Written, broken
+from deploy.proof.cluster.trial import Made, exceeded
 from deploy.proof.violations import Kind
 from tests.architecture.test_manifests import MANIFESTS
 from tests.unit.test_proof_checker import SENT as A_SENT_ONE
@@ -70,6 +72,29 @@ def test_every_kind_of_fault_comes_before_any_comes_again() -> None:
     order = _in_order(FAULTS, len(FAULTS) * 2, "seed")
     assert set(order[: len(FAULTS)]) == set(order[len(FAULTS) :]) == set(FAULTS)
     assert order == _in_order(FAULTS, len(FAULTS) * 2, "seed") != _in_order(FAULTS, len(FAULTS) * 2, "other")
+
+
+FAULT = Fault(name="f", make=kill_broker, limit_seconds=1, reads_seconds=2, signatures_seconds=3)
+WELL = Made(name="f", place="h1", at=0, lasted=1, limit=1, recovery=1, longest_read_gap=2, longest_signature_gap=3)
+
+
+@pytest.mark.parametrize(
+    ("made", "word"),
+    [
+        (replace(WELL, recovery=1.1), "after 1.1 s"),
+        (replace(WELL, recovery=None), "never"),
+        (replace(WELL, longest_read_gap=2.1), "no read"),
+        (replace(WELL, longest_signature_gap=3.1), "nothing was signed"),
+    ],
+)
+def test_each_limit_that_is_exceeded_is_a_sentence(made: Made, word: str) -> None:
+    (sentence,) = exceeded(FAULT, made)
+    assert word in sentence
+    assert exceeded(FAULT, WELL) == []
+
+
+def test_where_signatures_need_not_go_on_their_gap_is_no_fault() -> None:
+    assert exceeded(replace(FAULT, signatures_seconds=None), replace(WELL, longest_signature_gap=60)) == []
 
 
 def test_the_longest_gap_is_that_within_the_time_looked_at() -> None:

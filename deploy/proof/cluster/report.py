@@ -64,10 +64,10 @@ def _sums(outcome: Outcome) -> Table:
 
 
 def _faults(outcome: Outcome) -> Table:
-    title = "Faults: the next signature; the longest time without one, and without a read; until all was whole again"
+    title = "Faults: the next signature; the longest time without one, and without a read"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("Fault")
-    for column in ("count", "limit", "median", "longest", "gap", "reads", "whole"):
+    for column in ("count", "limit", "median", "longest", "gap", "reads"):
         table.add_column(column, justify="right")
     kinds: dict[str, list[Made]] = defaultdict(list)
     for made in outcome.faults:
@@ -82,6 +82,5 @@ def _faults(outcome: Outcome) -> Table:
             f"{times[-1]:.2f} s",
             f"{max(each.longest_signature_gap for each in all_of_it):.1f} s",
             f"{max(each.longest_read_gap for each in all_of_it):.1f} s",
-            f"{max(each.whole_after for each in all_of_it):.0f} s",
         )
     return table

@@ -18,7 +18,7 @@ from deploy.proof.cluster.stack import Cluster
 from deploy.proof.evidence import AWAY, Evidence, gather
 from deploy.proof.history import History
 from deploy.proof.setting import agencies
-from deploy.proof.signers import Signers
+from deploy.proof.signers import Agency, Signers
 from deploy.proof.violations import Kind, Violation
 
 SIGNERS = 4
@@ -40,8 +40,6 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Until the end of the next signature that was asked for; None: none came."""
     longest_read_gap: float
     longest_signature_gap: float
-    whole_after: float
-    """From its end until nothing was missing: streams, standbys, endpoints."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +58,35 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     violations: list[Violation]
 
 
+class _Callers:
+    """All who call while faults go on."""
+
+    def __init__(self, gateways: tuple[str, str], whom: Sequence[Agency], history: History, seed: str) -> None:
+        self.signers = Signers(gateways, whom, history, seed)
+        self.writers = Writers(gateways, whom)
+        self.readers = Readers(gateways, whom)
+
+    async def work(self, seed: str) -> None:
+        await asyncio.gather(self.signers.sign_until_over(SIGNERS), self.writers.work(seed), self.readers.work())
+
+    def end(self) -> None:
+        for each in (self.writers, self.readers, self.signers):
+            each.end()
+
+
+def exceeded(fault: Fault, made: Made) -> list[str]:
+    """The limits of its kind that a fault has exceeded, a sentence each."""
+    found: list[str] = []
+    if made.recovery is None or made.recovery > fault.limit_seconds:
+        took = "never" if made.recovery is None else f"after {made.recovery:.1f} s"
+        found.append(f"at {made.place} the next signature came {took}, not within {fault.limit_seconds:.0f} s")
+    if made.longest_read_gap > fault.reads_seconds:
+        found.append(f"at {made.place} no read was answered for {made.longest_read_gap:.1f} s")
+    if fault.signatures_seconds is not None and made.longest_signature_gap > fault.signatures_seconds:
+        found.append(f"at {made.place} nothing was signed for {made.longest_signature_gap:.1f} s")
+    return found
+
+
 class Trial:
     """A run on a cluster that stands."""
 
@@ -72,32 +99,21 @@ class Trial:
         self._completed: list[tuple[float, float]] = []
         self._probes: set[asyncio.Task[None]] = set()
         self._violations: list[Violation] = []
+        self._began = time.monotonic()
 
     async def run(self, faults: Sequence[Fault], done: Callable[[], None]) -> Outcome:
         """Make these faults in this order. Raises Failure when the cluster cannot be looked at in the end."""
-        began = time.monotonic()
         whom = await agencies(self._cluster)
-        signers = Signers(self._cluster.gateways, whom, self._history, self._seed)
-        signers.on_signed = lambda asked_at: self._completed.append((asked_at, time.monotonic()))
-        writers, readers = Writers(self._cluster.gateways, whom), Readers(self._cluster.gateways, whom)
-        work = asyncio.gather(signers.sign_until_over(SIGNERS), writers.work(self._seed), readers.work())
-        made: list[Made] = []
-        try:
-            for fault in faults:
-                made.append(await self._break(fault, signers, readers, began))
-                done()
-        except (Failure, TimeoutError) as error:  # nothing that comes after it would mean anything
-            evidence = f" ({', '.join(error.evidence)})" if isinstance(error, Failure) else ""
-            self._blame("the cluster becomes whole again", Kind.STUCK, f"{error}{evidence}")
+        callers = _Callers(self._cluster.gateways, whom, self._history, self._seed)
+        callers.signers.on_signed = lambda asked_at: self._completed.append((asked_at, time.monotonic()))
+        work = asyncio.ensure_future(callers.work(self._seed))
+        made = await self._break_all(faults, callers, done)
         ended = time.monotonic()
-        writers.end()
-        readers.end()
-        signers.end()
+        callers.end()
         evidence, settled_seconds = await self._settle(ended)
-        await work
-        await asyncio.gather(*self._probes)
-        self._violations += broken(writers.written, evidence)
-        for fault in writers.faults:
+        await asyncio.gather(work, *self._probes)
+        self._violations += broken(callers.writers.written, evidence)
+        for fault in callers.writers.faults:
             self._blame("answers are successes or 503", Kind.UNTRUE, fault)
         self._check_processes()
         return Outcome(
@@ -105,58 +121,56 @@ class Trial:
             faults=made,
             calls_to_sign=self._history.asked(),
             signed=sum(saga.status == "completed" for saga in evidence.sagas),
-            proposals_told=len(writers.written),
-            writes=writers.calls,
-            refusals=writers.refusals,
-            reads=len(readers.answered),
+            proposals_told=len(callers.writers.written),
+            writes=callers.writers.calls,
+            refusals=callers.writers.refusals,
+            reads=len(callers.readers.answered),
             settled_seconds=settled_seconds,
-            took_seconds=time.monotonic() - began,
+            took_seconds=time.monotonic() - self._began,
             violations=self._violations,
         )
 
-    async def _break(self, fault: Fault, signers: Signers, readers: Readers, began: float) -> Made:
-        """Make one fault, ask for signatures all the while, and wait until nothing is missing any more.
+    async def _break_all(self, faults: Sequence[Fault], callers: _Callers, done: Callable[[], None]) -> list[Made]:
+        made: list[Made] = []
+        try:
+            for fault in faults:
+                made.append(await self._break(fault, callers))
+                self._violations += [Violation(fault.name, Kind.STUCK, each) for each in exceeded(fault, made[-1])]
+                await self._cluster.whole_within(WHOLE_SECONDS)
+                done()
+        except (Failure, TimeoutError) as error:  # nothing that comes after it would mean anything
+            missing = f" ({', '.join(error.evidence)})" if isinstance(error, Failure) else ""
+            self._blame("the cluster becomes whole again", Kind.STUCK, f"{error}{missing}")
+        return made
 
-        Raises Failure when that takes too long, and TimeoutError when no other database takes over.
+    async def _break(self, fault: Fault, callers: _Callers) -> Made:
+        """Make one fault, and ask for signatures all the while, until one has come through.
+
+        Raises TimeoutError when no other database takes over.
         """
         self._say(fault.name)
-        at = time.monotonic()
-        promotions = len(self._cluster.databases.promoted_at)
+        at, promotions = time.monotonic(), len(self._cluster.databases.promoted_at)
         making = asyncio.ensure_future(fault.make(self._cluster, self._chance))
         while not making.done():
-            await self._probe(signers)
+            await self._probe(callers.signers)
         place, end = await making, time.monotonic()
-        since = at
-        if fault.since is Since.END:
-            since = end
-        elif fault.since is Since.PROMOTION and len(self._cluster.databases.promoted_at) > promotions:
-            since = self._cluster.databases.promoted_at[promotions]
+        since = {Since.FAULT: at, Since.END: end, Since.PROMOTION: at}[fault.since]
+        if fault.since is Since.PROMOTION:
+            since = next(iter(self._cluster.databases.promoted_at[promotions:]), at)
         while (recovery := self._recovery(since)) is None and time.monotonic() < end + PATIENCE_SECONDS:
-            await self._probe(signers)
-        gap = longest_gap(readers.answered, at, max(end, since))
-        signatures = longest_gap([ended for _, ended in self._completed], at, end)
-        if recovery is None or recovery > fault.limit_seconds:
-            took = "never" if recovery is None else f"after {recovery:.1f} s"
-            self._blame(
-                fault.name, Kind.STUCK, f"at {place} the next signature came {took}, not {fault.limit_seconds} s"
-            )
-        if gap > fault.reads_seconds:
-            self._blame(fault.name, Kind.STUCK, f"at {place} no read was answered for {gap:.1f} s")
-        if fault.signatures_seconds is not None and signatures > fault.signatures_seconds:
-            self._blame(fault.name, Kind.STUCK, f"at {place} nothing was signed for {signatures:.1f} s")
-        await self._cluster.whole_within(WHOLE_SECONDS)
-        self._say(f"{fault.name} at {place}: signed after {recovery and round(recovery, 2)} s, reads {gap:.1f} s")
-        return Made(
+            await self._probe(callers.signers)
+        made = Made(
             name=fault.name,
             place=place,
-            at=at - began,
+            at=at - self._began,
             lasted=end - at,
             limit=fault.limit_seconds,
             recovery=recovery,
-            longest_read_gap=gap,
-            longest_signature_gap=signatures,
-            whole_after=time.monotonic() - end,
+            longest_read_gap=longest_gap(callers.readers.answered, at, max(end, since)),
+            longest_signature_gap=longest_gap([ended for _, ended in self._completed], at, end),
         )
+        self._say(f"{place}: signed after {recovery and round(recovery, 2)} s, reads {made.longest_read_gap:.1f} s")
+        return made
 
     async def _probe(self, signers: Signers) -> None:
         probe = asyncio.create_task(signers.probe())
