@@ -8,7 +8,7 @@ https://docs.nats.io/running-a-nats-service/configuration/clustering/jetstream_c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from shared.messaging.connection import connected
 
 ANSWER_SECONDS: Final = 2.0
 _LOOK: Final = "$SYS.REQ.SERVER.PING.JSZ"
-_WANTED: Final = b'{"accounts": true, "streams": true}'
+_WANTED: Final = b'{"accounts": true, "streams": true, "config": true}'
 
 
 class NoSystemAccount(Exception):
@@ -58,6 +58,8 @@ class Replicated(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     leader: str | None
     copies: tuple[Copy, ...]
+    wanted: int = 0
+    """How many copies it is to have; 0 where nobody says."""
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,9 +90,14 @@ class _Group(msgspec.Struct):
     replicas: tuple[_Peer, ...] = ()
 
 
+class _Config(msgspec.Struct):
+    num_replicas: int = 0
+
+
 class _Stream(msgspec.Struct):
     name: str
     cluster: _Group | None = None
+    config: _Config = msgspec.field(default_factory=_Config)
 
 
 class _Account(msgspec.Struct):
@@ -125,8 +132,15 @@ class _Told(msgspec.Struct):
 
     @property
     def streams(self) -> Mapping[str, _Group]:
-        details = (stream for account in self.data.account_details for stream in account.stream_detail)
-        return {each.name: each.cluster or _Group() for each in details}
+        return {each.name: each.cluster or _Group() for each in self._details}
+
+    @property
+    def wanted(self) -> Mapping[str, int]:
+        return {each.name: each.config.num_replicas for each in self._details}
+
+    @property
+    def _details(self) -> Sequence[_Stream]:
+        return [stream for account in self.data.account_details for stream in account.stream_detail]
 
 
 class SystemAccount:
@@ -223,5 +237,8 @@ def _replicated(name: str, told: Mapping[str, _Told]) -> Replicated:
     copies = {peer.name: peer.current and not peer.offline and peer.name in told for peer in own.replicas}
     copies |= {server: server == leader or copies.get(server, False) for server in groups}
     return Replicated(
-        name=name, leader=leader, copies=tuple(Copy(server, current) for server, current in sorted(copies.items()))
+        name=name,
+        leader=leader,
+        copies=tuple(Copy(server, current) for server, current in sorted(copies.items())),
+        wanted=max(each.wanted.get(name, 0) for each in told.values()),
     )

@@ -81,6 +81,7 @@ async def _remove(name: str) -> None:
 
 async def _step_down() -> None:
     async with _account() as account:
+        await account.look()  # another account's user is told so, and not that the servers have no leader
         await account.step_down()
 
 

@@ -29,3 +29,5 @@ def _of_stream(stream: Replicated) -> Iterator[str]:
     for copy in stream.copies:
         if not copy.is_current:
             yield f"The copy of {stream.name} at {copy.server} is not current."
+    if len(stream.copies) < stream.wanted:
+        yield f"{stream.name} has {len(stream.copies)} of {stream.wanted} copies."
