@@ -29,6 +29,9 @@ class Call:
     scope: Any
     method: str
     path: str
+    """Decoded: to be shown and logged."""
+    route: str
+    """The path as the caller spelled it: to find out what it means."""
     headers: Headers
     named: Mapping[bytes, bytes]
     """The first header of each name."""
@@ -78,6 +81,7 @@ def begin(scope: Any) -> Call:
         scope=scope,
         method=scope["method"],
         path=scope["path"],
+        route=scope["raw_path"].decode("latin-1"),
         headers=headers,
         named=named,
         at=clock.now(),

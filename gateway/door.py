@@ -68,7 +68,7 @@ class Door:
             return
         try:
             await self._admit(call)
-            if is_own(call.path):
+            if is_own(call.route):
                 await self._own_page(call, receive, send)
                 return
             await call.read_body(receive)
@@ -98,7 +98,7 @@ class Door:
 
     async def _admit(self, call: Call) -> None:
         """Raises Unauthenticated, RateLimited, ServiceAway."""
-        if is_public(call.method, call.path):
+        if is_public(call.method, call.route):
             return
         caller = await self._caller_of(call)
         if caller is None:
@@ -122,11 +122,11 @@ class Door:
     async def _answered(self, call: Call) -> Answer:
         if "\0" in call.path:
             raise NullCharacter
-        service = owner_of(call.path)
+        service = owner_of(call.route)
         if service is None:
             raise NoSuchPath
-        call.scope["path_template"] = template_of(call.path)
-        engagement_id = engagement_in(call.path)
+        call.scope["path_template"] = template_of(call.route)
+        engagement_id = engagement_in(call.route)
         if engagement_id is None:
             return await self._forwarding.forward(call, service)
         if call.method in ("GET", "HEAD"):

@@ -1,4 +1,8 @@
-"""The route table: which service owns a path, and what is public. Closed: what is not here does not exist."""
+"""The route table: which service owns a path, and what is public. Closed: what is not here does not exist.
+
+Paths are matched as they were sent, not decoded, and each has one spelling: no path of the API needs a percent-encoded
+character. So a rule of a proxy for `/api/users` holds for every request that reaches users.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +45,8 @@ _ACTIONS: Final = frozenset({"sign", "send", "reject", "advance", "complete", "c
 
 
 def owner_of(path: str) -> Service | None:
-    """The service that owns a decoded `path`; None when nobody does, or when the path has dots or gaps to climb by."""
-    if "/." in path or "//" in path:
+    """The service that owns a `path` as it was sent; None when nobody does, or for another spelling of an owned one."""
+    if not _is_plainly_spelled(path):
         return None
     segments = path.split("/")
     if len(segments) < 3 or segments[0] != "" or segments[1] != "api":
@@ -54,6 +58,8 @@ def owner_of(path: str) -> Service | None:
 
 def is_own(path: str) -> bool:
     """Whether the gateway itself answers at `path`."""
+    if not _is_plainly_spelled(path):
+        return False
     return path in OWN_PATHS or plain(path) in OWN_PATHS or path.startswith(_HEALTH)
 
 
@@ -85,4 +91,9 @@ def template_of(path: str) -> str:
 
 def plain(path: str) -> str:
     """`path` without a slash at its end."""
-    return path.rstrip("/")
+    return path.removesuffix("/")
+
+
+def _is_plainly_spelled(path: str) -> bool:
+    """Whether it has no encoded character, no empty segment and no segment that begins with a dot."""
+    return "%" not in path and "//" not in path and "/." not in path

@@ -86,11 +86,36 @@ async def test_a_body_of_just_the_limit_arrives_whole(here: World) -> None:
         assert here.orders.last.header("transfer-encoding") is None
 
 
-@pytest.mark.parametrize("path", ["/api/nothing", "/nothing", "/api/orders/%2e%2e/users", "/internal/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/nothing",
+        "/nothing",
+        "/internal/x",
+        "/api%2Forders",
+        "/api/%6frders",
+        "/api/orders%2f1",
+        "/api/orders/%2e%2e/users",
+        "/api/orders/..%2fusers",
+        "/api/orders//",
+        "/api//orders",
+        "/api/orders;x",
+        "/api%2fhealth",
+        "/api/docs//",
+        "/health/%6cive",
+    ],
+)
 async def test_an_unknown_path_is_404(here: World, path: str) -> None:
     answer = await here.caller.get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+    assert here.heard == 0
+
+
+async def test_another_spelling_of_a_public_path_is_not_public(here: World) -> None:
+    for path in ("/api/auth%2flogin", "/api/auth/%6cogin", "/api/auth/login//"):
+        assert (await here.caller.post(path, json={}, headers={"authorization": ""})).status_code == 401
+        assert (await here.caller.post(path, json={})).status_code == 404
     assert here.heard == 0
 
 
