@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from deploy.whole_numbers import whole_number
 
 
 def up(
     *,
     data_dir: Path = Path(".serx"),
-    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
+    port: Annotated[int, whole_number(0, 65535)] = 8000,
     demo: bool = True,
 ) -> None:
     """Run everything on this machine, without Docker, until Ctrl-C.

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from cyclopts import Parameter, Token
-from cyclopts.validators import Number
 
 from deploy.failure import Failure
+from deploy.whole_numbers import whole_number
 from shared import clock
 
 ServiceName = Literal["identity", "proposals", "engagements", "conversations", "orders"]
@@ -57,7 +57,7 @@ Again = Annotated[
 ]
 OlderThan = Annotated[Duration | None, _A_SPAN, Parameter(help="Only what is older than this: 30s, 10m, 2h, 3d.")]
 Org = Annotated[UUID | None, Parameter(help="Only this organisation's.")]
-Limit = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000), help="At most so many.")]
+Limit = Annotated[int, whole_number(1, 10_000), Parameter(help="At most so many.")]
 Service = Annotated[ServiceName | None, Parameter(help="Only this service's.")]
 Reason = Annotated[str, Parameter(help="Why; it is kept with who and when.")]
 By = Annotated[str | None, Parameter(name="--as", help="Who does this; the user of the operating system if not given.")]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from deploy.failure import Failure
 from deploy.proof.cluster.command import cluster
 from deploy.proof.report import Report, as_json, picture, report_of, write
 from deploy.proof.showing import progress, show, working_folder
+from deploy.whole_numbers import whole_number
 
 if TYPE_CHECKING:
     from deploy.proof.recovery import Report as Timed
@@ -27,7 +27,7 @@ app.command(cluster)
 @app.command
 def exactly_once(
     *,
-    kills: Annotated[int, Parameter(validator=Number(gte=1, lte=1_000_000))] = 100,
+    kills: Annotated[int, whole_number(1, 1_000_000)] = 100,
     seed: str | None = None,
     only: str = "",
     report: Path | None = None,
@@ -70,7 +70,7 @@ def exactly_once(
 @app.command
 def recovery(
     *,
-    rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 5,
+    rounds: Annotated[int, whole_number(1, 100_000)] = 5,
     report: Path | None = None,
     keep: Path | None = None,
     as_json_: Annotated[bool, Parameter(name="--json", negative="")] = False,

@@ -124,6 +124,8 @@ def test_an_option_with_a_wrong_number_is_named(
         assert (ended.code, ended.output) == (2, ""), (value, ended)
         assert name in ended.errors, (value, ended)
         assert "Traceback" not in ended.errors
+        said = " ".join(ended.errors.replace("│", " ").split())
+        assert not value.strip() or "is no whole number from" in said or "is no time span" in said, (value, said)
 
 
 @pytest.mark.parametrize(("command", "name"), [(command, each.name) for command, each in SPANS])

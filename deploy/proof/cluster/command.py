@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from deploy.failure import Failure
 from deploy.proof.cluster.controls import Control, applied
@@ -24,13 +23,14 @@ from deploy.proof.cluster.stack import Cluster
 from deploy.proof.cluster.trial import Outcome, Trial
 from deploy.proof.history import History
 from deploy.proof.showing import progress, show, working_folder
+from deploy.whole_numbers import whole_number
 
 HOSTS = 3
 
 
 def cluster(
     *,
-    faults: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 20,
+    faults: Annotated[int, whole_number(1, 100_000)] = 20,
     seed: str | None = None,
     only: str = "",
     control: Control | None = None,
