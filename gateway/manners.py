@@ -32,7 +32,10 @@ PARAMETERS: Final[Document] = {
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "An `ETag` of the resource; 304 when the caller would see the same again.",
+        "description": (
+            "An `ETag` of the resource, or `*`. Of a GET: 304 when the caller would see the same again. Of a change: "
+            "412 when the resource is at the version that it names, or is there at all (`*`)."
+        ),
         "schema": {"type": "string", "maxLength": HEAD_BYTES},
     },
 }
@@ -69,7 +72,7 @@ def with_manners(operation: Document, method: str, *, is_public: bool, can_chang
         parameters.append(_parameter("IfNoneMatch"))
         responses |= _NOT_MODIFIED
     if "412" in responses:
-        parameters.append(_parameter("IfMatch"))
+        parameters += [_parameter("IfMatch"), _parameter("IfNoneMatch")]
     tagged = {"200", "304"} if can_change else {"201"}
     responses |= {status: _saying(responses[status], "ETag", "ETag") for status in tagged & set(responses)}
     told: Document = {**operation, "responses": responses}

@@ -2,7 +2,8 @@
 
 An ETag is `"<version>.<digest>"`: the version is the resource's own, the digest is of what the caller sees. So
 `If-Match` (RFC 9110, 13.1.1) asks whether the resource is still that version, whatever hangs on it, and
-`If-None-Match` whether the caller would see the same.
+`If-None-Match` of a GET whether the caller would see the same. `If-None-Match` of a change (13.1.2) is false where the
+resource is at a version that it names, or is there at all (`*`).
 """
 
 from __future__ import annotations
@@ -35,18 +36,35 @@ def etag(version: int, body: bytes) -> str:
 
 
 def require_match(request: Request[Any, Any, Any], version: int) -> None:
-    """Raises Stale when the request has an `If-Match` that names neither this version nor `*`."""
-    named = versions_named(request)
-    if named is not None and version not in named:
+    """Raises Stale when `If-Match` names neither this version nor `*`, or when `If-None-Match` names either."""
+    if not preconditions(request).allow(version):
         raise Stale
 
 
-def versions_named(request: Request[Any, Any, Any]) -> frozenset[int] | None:
-    """The versions that the request's `If-Match` allows; None when it has none, or names any (`*`)."""
-    sent = listed(request, "if-match")
-    if sent is None or sent.strip() == "*":
-        return None
-    named = (tag.strip().strip('"').partition(".")[0] for tag in sent.split(","))
+class Preconditions(msgspec.Struct, frozen=True):
+    """The versions at which a resource may be changed: of `among` (None: any), and none of `but` (None: nothing)."""
+
+    among: frozenset[int] | None
+    but: frozenset[int] | None
+
+    def allow(self, version: int) -> bool:
+        """Whether a resource that is there, at `version`, may be changed."""
+        return (self.among is None or version in self.among) and self.but is not None and version not in self.but
+
+
+def preconditions(request: Request[Any, Any, Any]) -> Preconditions:
+    """What the request's `If-Match` and `If-None-Match` ask of the resource that it changes."""
+    match, none_match = listed(request, "if-match"), listed(request, "if-none-match")
+    among = None if match is None or match.strip() == "*" else _versions(match)
+    if none_match is None:
+        return Preconditions(among, frozenset())
+    return Preconditions(among, None if none_match.strip() == "*" else _versions(none_match, is_weak=True))
+
+
+def _versions(tags: str, *, is_weak: bool = False) -> frozenset[int]:
+    """The versions in a list of ETags; a weak one names its version only where the comparison `is_weak`."""
+    spelled = (tag.strip().removeprefix("W/" if is_weak else "") for tag in tags.split(","))
+    named = (tag.strip('"').partition(".")[0] for tag in spelled)
     return frozenset(int(version) for version in named if _VERSION.fullmatch(version))
 
 

@@ -132,19 +132,37 @@ def heeds_versions(routes: list[Route]) -> set[str]:
     return changes | {str(route) for route in routes if route.method in ("post", "delete") and route.path in moved}
 
 
+def test_the_document_has_both_preconditions_where_it_has_412(world: World):
+    wanted = {f"#/components/parameters/{name}" for name in ("IfMatch", "IfNoneMatch")}
+    for route in world.routes:
+        if "412" in route.operation["responses"]:
+            assert wanted <= {each.get("$ref") for each in route.operation["parameters"]}, route
+
+
 def test_the_document_has_412_where_a_resource_is_changed_or_moved_and_nowhere_else(world: World):
     documented = {str(route) for route in world.routes if "412" in route.operation["responses"]}
     assert documented == heeds_versions(world.routes)
     assert len(documented) > 20
 
 
-async def test_a_version_that_is_gone_changes_nothing_and_comes_before_the_state(staged: Stage, world: World):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("if-match", '"999999999.0123"'),
+        ("if-none-match", "*"),
+        ("if-none-match", ", ".join(f'W/"{version}.0123"' for version in range(1, 100))),
+    ],
+    ids=["gone", "none", "none of these"],
+)
+async def test_a_version_that_is_not_asked_for_changes_nothing_and_comes_before_the_state(
+    staged: Stage, world: World, name: str, value: str
+):
     """Of the stage's own things: a Signed proposal, a complete task, …; 412 comes before 422 and 409, and after 400."""
     ids = staged.ids
     routes = [route for route in world.routes if str(route) in heeds_versions(world.routes)]
 
     async def called(route: Route, **options: Any) -> httpx.Response:
-        headers = {"if-match": '"999999999.0123"'} | options.pop("headers", {})
+        headers = {name: value} | options.pop("headers", {})
         path = route.filled(ids)
         return await staged.installation.call_as(
             staged.tokens["admin"], route.method.upper(), path, headers=headers, **options

@@ -55,6 +55,24 @@ def test_if_none_match_may_name_the_tag_in_any_line():
     assert single(sent(("if-none-match", '"other"')), View("x"), 1).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "POST", "DELETE"])
+def test_a_change_is_refused_at_a_version_that_if_none_match_names(method: str):
+    for value in ("*", '"3.b"', 'W/"3.b"', '"7.a", "3.b"', '"3.b~c"'):
+        with pytest.raises(Stale):
+            require_match(sent(("if-none-match", value), method=method), 3)
+        with pytest.raises(Stale):
+            require_match(sent(("if-match", '"3.b"'), ("if-none-match", value), method=method), 3)
+    with pytest.raises(Stale):
+        require_match(sent(("if-none-match", '"7.a"'), ("if-none-match", '"3.b"'), method=method), 3)
+    for value in ('"7.a"', '"nothing"', "", '"33.b"'):
+        require_match(sent(("if-none-match", value), method=method), 3)
+
+
+def test_if_match_takes_no_weak_tag():
+    with pytest.raises(Stale):
+        require_match(sent(("if-match", 'W/"3.b"'), method="PUT"), 3)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -13,17 +13,17 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 
 from services.proposals import views
-from services.proposals.domain import signing
+from services.proposals.domain import proposals, signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
 from services.proposals.model.proposals import Signature, SignCall
 from services.proposals.sign_desk import Answer, SignDesk
 from services.proposals.views import Signed, SignReport
-from shared.database import UniqueViolated
-from shared.errors import InvalidInput, NotFound
+from shared.database import Database, UniqueViolated
+from shared.errors import InvalidInput, NotFound, Stale
 from shared.ids import parse_id
 from shared.web.actor import Actor
-from shared.web.answers import listed, versions_named
+from shared.web.answers import listed, preconditions
 from shared.web.heads import HEAD_BYTES
 from shared.web.idempotency import REPLAYED, key_sent, used_key
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -85,7 +85,7 @@ class SignController(Controller):
         call = SignCall(
             proposal=proposal,
             signature=_signature(request, body),
-            versions=versions_named(request),
+            versions=await _versions(request, database, actor, proposal),
             key=key_sent(request),
         )
         try:
@@ -113,6 +113,20 @@ def _answered(reader: Actor, answer: Answer, proposal: UUID) -> Response[bytes]:
     headers = {REPLAYED: "true"} if answer.is_replayed else {}
     shown = views.signed_for(reader, answer.result)
     return Response(shown, status_code=200, media_type="application/json", headers=headers)
+
+
+async def _versions(
+    request: Request[Any, Any, Any], database: Database, actor: Actor, proposal: UUID
+) -> frozenset[int] | None:
+    """The versions that the caller would sign; None: any. Raises NotFound, and Stale for one of `If-None-Match`."""
+    asked = preconditions(request)
+    if asked.but == frozenset():
+        return asked.among
+    async with database.transaction(actor.org_id) as tx:
+        version = (await proposals.retrieve(tx, actor, proposal)).version
+    if not asked.allow(version):
+        raise Stale
+    return frozenset({version})
 
 
 def _signature(request: Request[Any, Any, Any], body: SignBody) -> Signature:
