@@ -7,6 +7,7 @@ import time
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Annotated
 
 import aiohttp
 
@@ -21,12 +22,15 @@ from deploy.local.ready import Ready
 from deploy.local.screen import Screen
 from deploy.operators.site import DEFAULT_FOLDER
 from deploy.status.asking import get
+from deploy.whole_numbers import whole_number
 
 _AGAIN_SECONDS = 0.2
 _URL, _PUBLIC_URL, _TOKEN = "SERX_GATEWAY_URL", "SERX_PUBLIC_URL", "SERX_TOKEN"
 
 
-def demonstrate(*, url: str | None = None, data_dir: Path | None = None, wait_seconds: int = 20) -> None:
+def demonstrate(
+    *, url: str | None = None, data_dir: Path | None = None, wait_seconds: Annotated[int, whole_number(0, 3600)] = 20
+) -> None:
     """Walk a proposal from draft to signature, and show what came out.
 
     SERX_TOKEN is the API token of an administrator. Without one, that of the demo in the data folder of a running

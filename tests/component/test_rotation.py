@@ -26,8 +26,8 @@ class Replicas:
 
     async def add(self, *keys: str) -> None:
         life = AsyncExitStack()
-        told = {"SERX_INTERNAL_KEYS": ",".join(keys)}
-        self.services.append(await life.enter_async_context(running("orders", self._dsn, self._broker, **told)))
+        service = running("orders", self._dsn, self._broker, SERX_INTERNAL_KEYS=",".join(keys))
+        self.services.append(await life.enter_async_context(service))
         self._lives.append(life)
 
     async def take_out_the_oldest(self) -> None:

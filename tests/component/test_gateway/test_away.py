@@ -250,7 +250,7 @@ async def test_a_body_that_stands_still_is_given_up() -> None:
     ],
 )
 def test_a_service_has_its_share_of_the_time(method: str, path: str, prefer: bytes, seconds: float) -> None:
-    call = begin({"headers": [(b"prefer", prefer)], "method": method, "path": path})
+    call = begin({"headers": [(b"prefer", prefer)], "method": method, "path": path, "raw_path": path.encode()})
     assert patience_seconds(call) == seconds
 
 
