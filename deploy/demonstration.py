@@ -12,7 +12,7 @@ from typing import Annotated
 import aiohttp
 
 from deploy import org
-from deploy.environment import checked, setting, token
+from deploy.environment import checked, setting, settings, token
 from deploy.failure import Failure
 from deploy.local import existing, walkthrough
 from deploy.local.api import Api, ApiRefused
@@ -46,7 +46,7 @@ def demonstrate(
     wait_seconds
         How long to wait for a gateway that is just being started.
     """
-    named = checked("--url", url) if url else setting(_URL)
+    named = checked("--url", url) if url else next(iter(settings(_URL)), None)
     public, given = setting(_PUBLIC_URL), token(_TOKEN)
     local = None if data_dir is None and (named or given) else _running(data_dir)
     gateway = (named or (local and local.gateway_url) or "http://127.0.0.1:8000").rstrip("/")

@@ -38,6 +38,15 @@ def setting(*names: str, environ: Mapping[str, str] = os.environ) -> str | None:
         raise Failure(f"{error}.") from error
 
 
+def settings(name: str, *, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Several addresses, comma-separated, without a slash at their end; none if nothing is set. Raises Failure."""
+    try:
+        parts = [part.strip() for part in (told(name, environ) or "").split(",")]
+    except SettingsError as error:
+        raise Failure(f"{error}.") from error
+    return tuple(checked(name, part).rstrip("/") for part in parts) if any(parts) else ()
+
+
 def checked(name: str, value: str) -> str:
     """The value, if it is what its name says. Raises a Failure without the value: there may be a password in it."""
     found = next(((shape, right) for end, shape, right in _SHAPES if name.upper().endswith(end)), None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -22,33 +23,66 @@ from shared.messaging.stream_api import ApiRefused, StreamApi
 from shared.messaging.stream_layout import consumer_differences, stream_differences
 from shared.messaging.topology import STREAMS, TRAFFIC
 
+_CONNECT_SECONDS: Final = 1
 _AWAY: Final = (nats.errors.Error, OSError, TimeoutError, ApiRefused)
 
 
-async def by_monitoring(http: aiohttp.ClientSession, url: str) -> Broker:
-    """What the monitoring at `url` shows without a login."""
+_Told = tuple[dict[str, Any], dict[str, Any]]
+"""What a server's monitoring says in general, and of JetStream."""
+
+
+async def by_monitoring(http: aiohttp.ClientSession, urls: Sequence[str]) -> Broker:
+    """What the monitoring of each server shows without a login."""
+    shown = ",".join(urls)
+    told: list[_Told | None] = await asyncio.gather(*(_told(http, url) for url in urls))
+    up = [each for each in told if each]
+    if not up:
+        return Broker(url=shown, is_up=False)
+    return Broker(
+        url=shown,
+        is_up=True,
+        away=tuple(url for url, each in zip(urls, told, strict=True) if not each),
+        version=", ".join(sorted({varz.get("version", "") for varz, _ in up})),
+        syncs_always=all(bool(jsz.get("config", {}).get("sync_always")) for _, jsz in up),
+        connections=sum(varz.get("connections", 0) for varz, _ in up),
+        streams=_streams(_together(up)),
+    )
+
+
+async def _told(http: aiohttp.ClientSession, url: str) -> _Told | None:
+    """None when the server does not answer."""
     (_, general), (_, jetstream) = await asyncio.gather(
         get(http, f"{url}/varz"), get(http, f"{url}/jsz?streams=true&consumers=true&config=true")
     )
-    if not general or not jetstream:
-        return Broker(url=url, is_up=False)
-    varz, jsz = msgspec.json.decode(general), msgspec.json.decode(jetstream)
-    details = chain.from_iterable(account.get("stream_detail") or () for account in jsz.get("account_details") or ())
-    return Broker(
-        url=url,
-        is_up=True,
-        version=varz.get("version", ""),
-        syncs_always=bool(jsz.get("config", {}).get("sync_always")),
-        connections=varz.get("connections", 0),
-        streams=_streams((detail, detail.get("consumer_detail") or ()) for detail in details),
-    )
+    return (msgspec.json.decode(general), msgspec.json.decode(jetstream)) if general and jetstream else None
+
+
+def _together(told: Sequence[_Told]) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """Each stream and consumer as its leader tells it: a follower may not know how far it is."""
+    streams: dict[str, dict[str, Any]] = {}
+    consumers: dict[tuple[str, str], dict[str, Any]] = {}
+    for varz, jsz in told:
+        accounts: list[dict[str, Any]] = jsz.get("account_details") or []
+        details: Iterable[dict[str, Any]] = chain.from_iterable(each.get("stream_detail") or () for each in accounts)
+        for detail in details:
+            _take(streams, detail["name"], detail, varz)
+            for consumer in detail.get("consumer_detail") or ():
+                _take(consumers, (detail["name"], consumer["name"]), consumer, varz)
+    for name, detail in streams.items():
+        yield detail, [each for (stream, _), each in consumers.items() if stream == name]
+
+
+def _take(known: dict[Any, dict[str, Any]], key: Any, detail: dict[str, Any], varz: dict[str, Any]) -> None:
+    leads = (detail.get("cluster") or {}).get("leader") == varz.get("server_name")
+    if leads or key not in known:
+        known[key] = detail
 
 
 async def by_login(url: str, *, patience_seconds: float) -> Broker:
     """What the operator that `url` names may ask. The server tells neither its connections nor when it syncs."""
     shown = _without_login(url)
     try:
-        async with asyncio.timeout(patience_seconds), connected(url, name="serx status") as connection:
+        async with asyncio.timeout(patience_seconds), _connected(url) as connection:
             return Broker(
                 url=shown,
                 is_up=True,
@@ -59,6 +93,10 @@ async def by_login(url: str, *, patience_seconds: float) -> Broker:
             )
     except _AWAY as error:
         return Broker(url=shown, is_up=False, obstacle=str(error) or type(error).__name__)
+
+
+def _connected(url: str) -> AbstractAsyncContextManager[Client]:
+    return connected(url, name="serx status", connect_timeout=_CONNECT_SECONDS)
 
 
 async def _listed(connection: Client, patience_seconds: float) -> tuple[Stream, ...]:

@@ -23,7 +23,9 @@ def status(
 
     Looks at a running `serx up`, or at any installation that the environment names: SERX_GATEWAY_URL, the services'
     addresses as the gateway has them (SERX_ORDERS_URL and so on), SERX_GATEWAY_METRICS_URL and SERX_NATS_MONITOR_URL
-    if they can be reached. The exit status is 0 when everything is healthy, else 1.
+    if they can be reached. Each may name several, comma-separated: one for each replica or broker. SERX_NATS_URL is an
+    operator's, SERX_SYSTEM_NATS_URL that of the brokers' system account. The exit status is 0 when everything is
+    healthy, else 1.
 
     Parameters
     ----------

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from deploy.brokers.cluster import Cluster
+
 OPEN_STATES = ("running", "compensating", "parked")
 
 
@@ -84,6 +86,8 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     is_up: bool
+    away: tuple[str, ...] = ()
+    """Of several servers' monitoring: those that do not answer."""
     obstacle: str = ""
     """Why it could not be asked, where that is known."""
     version: str = ""
@@ -114,3 +118,5 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """None where neither its monitoring nor an operator's login is known."""
     flows: Flows | None
     """None while the proposal service does not tell."""
+    brokers: Cluster | None = None
+    """None where their system account is not known, or does not tell."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -47,3 +47,24 @@ class Samples:
         for told, value in self.all(name):
             if not (route_apart and told.get("route", "").startswith(route_apart)):
                 yield told, value
+
+
+class Together:
+    """What the replicas of one process tell; None for what none of them tells."""
+
+    def __init__(self, replicas: Sequence[Samples]) -> None:
+        self._replicas = replicas
+
+    def most(self, name: str, **labels: str) -> float | None:
+        """The highest: of what each replica tells of the same thing."""
+        return max(self._told(name, labels), default=None)
+
+    def sum(self, name: str, **labels: str) -> float | None:
+        """Of what each replica tells of itself."""
+        found = list(self._told(name, labels))
+        return sum(found) if found else None
+
+    def _told(self, name: str, labels: Mapping[str, str]) -> Iterator[float]:
+        for each in self._replicas:
+            if (value := each.one(name, **labels)) is not None:
+                yield value

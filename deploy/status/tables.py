@@ -101,7 +101,8 @@ def _streams(broker: Broker) -> RenderableType:
             numbers = (each.waiting, each.under_way, each.redelivered)
             table.add_row("", f"{each.name} (listener)", "", "", "", *(str(number) for number in numbers))
     connections = "" if broker.connections is None else f", {broker.connections} connections"
-    table.title = f"NATS {broker.version}{connections}"
+    away = f", {len(broker.away)} servers away" if broker.away else ""
+    table.title = f"NATS {broker.version}{connections}{away}"
     table.title_justify, table.title_style = "left", "bold"
     return table
 

@@ -327,8 +327,8 @@ def test_the_operators_container_knows_where_everything_is(secrets: Path):
     found = places.found(None, environ)
     gateway = COMPOSE["services"]["gateway"]["environment"]
     assert found.processes == {
-        "gateway": "http://gateway:8000",
-        **{each: gateway[f"SERX_{each.upper()}_URL"] for each in SERVICES},
+        "gateway": ("http://gateway:8000",),
+        **{each: (gateway[f"SERX_{each.upper()}_URL"],) for each in SERVICES},
     }
     assert found.broker_login == site.found(None, environ).broker
     assert set(site.found(None, environ).dsns()) == set(SERVICES)

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from shared.messaging import stream_keeper
 from shared.messaging.connection import connected
-from shared.messaging.topology import STREAM_KEEPER, STREAMS
+from shared.messaging.topology import PROCESSES, STREAM_KEEPER, STREAMS
 from tests.support.command_line import Ended, called, without_settings
 from tests.support.rendered_brokers import NAMES, RenderedBrokers, rendered_brokers
 from tests.support.servers import until
@@ -40,6 +40,13 @@ class Operator:
     async def call(self, *arguments: str) -> Ended:
         return await asyncio.to_thread(called, self._patch, self._capsys, "brokers", *arguments)
 
+    async def status(self, brokers: RenderedBrokers) -> dict[str, Any]:
+        """What `serx status` shows of an installation whose processes are all away."""
+        for name in PROCESSES:
+            self._patch.setenv(f"SERX_{name.upper()}_URL", "http://127.0.0.1:1")
+        self._patch.setenv("SERX_NATS_MONITOR_URL", ",".join(brokers.monitor(name) for name in NAMES))
+        return json.loads((await asyncio.to_thread(called, self._patch, self._capsys, "status", "--json")).output)
+
     async def told(self) -> dict[str, Any]:
         return json.loads((await self.call("--json")).output)
 
@@ -59,12 +66,16 @@ def copies(told: dict[str, Any]) -> dict[str, set[str]]:
     return {each["name"]: {copy["server"] for copy in each["copies"]} for each in told["streams"]}
 
 
-async def test_servers_and_copies_are_listed(operator: Operator):
+async def test_servers_and_copies_are_listed(brokers: RenderedBrokers, operator: Operator):
     await until(operator.is_well, within_seconds=30)
     told = await operator.told()
     assert [each["name"] for each in told["servers"]] == list(NAMES)
     assert copies(told) == {name: set(NAMES) for name in STREAMS}
     assert (await operator.call()).output.count("n2") >= 3
+    shown = await operator.status(brokers)
+    assert [each["name"] for each in shown["brokers"]["servers"]] == list(NAMES)
+    assert {each["name"]: each["replicas"] for each in shown["broker"]["streams"]} == dict.fromkeys(STREAMS, 3)
+    assert {fault for fault in shown["faults"] if "does not answer at" not in fault} == set()
 
 
 async def test_the_leader_of_the_cluster_moves(operator: Operator):
@@ -95,6 +106,10 @@ async def test_a_lost_server_is_replaced_by_one_of_another_name(brokers: Rendere
     faults = (await operator.told())["faults"]
     assert "The broker n3 does not answer. If it is gone for good: `serx brokers remove n3`." in faults
     assert "The copy of EVENTS at n3 is not current." in faults
+    shown = await operator.status(brokers)
+    assert shown["broker"]["away"] == [brokers.monitor("n3")]
+    assert f"A broker does not answer at {brokers.monitor('n3')}." in shown["faults"]
+    assert "The copy of EVENTS at n3 is not current." in shown["faults"]
     brokers.render("n1", "n2", "n4")
     await brokers.start("n4")
 
@@ -119,6 +134,9 @@ async def test_without_a_majority_it_is_said_that_nothing_can_be_stored(brokers:
         return found if "The brokers have no leader" in found and "EVENTS has no leader" in found else ""
 
     assert await until(faults, within_seconds=40)
+    shown = (await operator.status(brokers))["faults"]
+    assert "The stream EVENTS has no leader: nothing is stored in it." in shown
+    assert [fault for fault in shown if "There is no stream" in fault or "has no consumer" in fault] == []
     assert "The brokers did not do it (the servers have no leader)" in (await operator.call("remove", "n4")).errors
     await brokers.kill("n1")
     ended = await operator.call()

@@ -73,6 +73,13 @@ async def test_the_environment_may_say_where_everything_is(installation: Install
     assert all(each["is_ready"] for each in found["processes"])
     assert found["processes"][0]["memory_bytes"] is None  # nobody said where the gateway's metrics are
 
+    live = told["SERX_ORDERS_URL"]
+    code, shown = await status("--json", **told | {"SERX_ORDERS_URL": f"{live}, http://127.0.0.1:1/"})
+    found = json.loads(shown)
+    assert (code, found["faults"]) == (1, ["orders does not answer at http://127.0.0.1:1."])
+    assert [each["answers"] for each in found["processes"] if each["name"] == "orders"] == [True, False]
+    assert all(each["is_up"] for each in found["databases"])
+
     del told["SERX_ORDERS_URL"]
     code, said = await status(**told)
     assert (code, said) == (1, "To look at every process, set SERX_ORDERS_URL as well, as the gateway has them.\n")

@@ -33,6 +33,7 @@ class RenderedBrokers:
         self.folder = root / "secrets"
         self._root = root
         self._places: dict[str, tuple[int, int]] = {}
+        self._monitors: dict[str, int] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._launcher = Launcher({}, Log(root / "launcher.log"))
 
@@ -51,14 +52,19 @@ class RenderedBrokers:
         ports = [str(self._places[name][0]) for name in servers]
         return ",".join(each for each in url.split(",") if not ports or each.rpartition(":")[2] in ports)
 
+    def monitor(self, name: str) -> str:
+        """Where a server's monitoring is, or was."""
+        return f"http://{HOST}:{self._monitors[name]}"
+
     def route_port(self, name: str) -> int:
         return self._places[name][1]
 
     async def start(self, name: str) -> None:
-        """As its own host would: with a folder of its own, and no monitoring, whose port would be the same for all."""
-        text = (self.folder / "nats" / name / "nats.conf").read_text().replace("SERVER", f"store-{name}")
+        """As its own host would: with a folder and a port for the monitoring of its own."""
+        text = (self.folder / "nats" / name / "nats.conf").read_text()
         config = self._root / f"{name}.conf"
-        config.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("http:")))
+        monitor = self._monitors.setdefault(name, free_port())
+        config.write_text(text.replace("SERVER", f"store-{name}").replace(f"{HOST}:8222", f"{HOST}:{monitor}"))
         command = (str(binaries.find().nats_server), "-c", str(config))
         log = Log(self._root / f"{name}.log")
         self._running[name] = await self._launcher.program(command, {}, log, dies_with_us=True)
