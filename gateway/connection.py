@@ -95,18 +95,15 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def _answer(self, waiter: asyncio.Future[Answer | None]) -> Answer | None:
-        answer: Answer | None = None
-        is_late = False
         try:
-            answer = await waiter
-            is_late = answer is None
+            return await waiter
         except asyncio.CancelledError:
-            self.close()
+            if waiter.cancelled() or (waiter.exception() is None and waiter.result() is None):
+                self._waiter = None
+                self.close()
+            elif waiter.exception() is None and (answer := waiter.result()) is not None:
+                answer.abandon()  # it came all the same, and the connection may be at work for somebody else by now
             raise
-        finally:
-            if not is_late and self._timer is not None:
-                self._timer.cancel()
-        return answer
 
     # What asyncio calls.
 
@@ -185,9 +182,16 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _settle(self, answer: Answer) -> None:
+        self._stop_timer()
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)
+
+    def _stop_timer(self) -> None:
+        """With the answer, and not when its caller wakes: the next exchange may have begun by then, with its own."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _note_silence(self, left_seconds: float) -> None:
         """Wake whoever waits, unless an answer has begun; its end is awaited for `left_seconds` more."""
@@ -209,6 +213,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _fail(self, cause: str) -> None:
+        self._stop_timer()
         waiter, self._waiter = self._waiter, None
         stream, self._stream = self._stream, None
         if waiter is not None and not waiter.done():

@@ -24,7 +24,7 @@ from tests.bench.processes import parent_of
 from tests.bench.results import Start
 from tests.bench.rival_seeding import SENT, seed
 from tests.bench.seeding import seed_sent, some_projects
-from tests.support.installation import free_port
+from tests.support.ports import free_port
 from tests.support.servers import postgres_server, until
 
 ROOT = Path(__file__).resolve().parents[2]

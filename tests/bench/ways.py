@@ -24,7 +24,8 @@ from tests.bench import ours
 from tests.bench.contender import Contender
 from tests.bench.load import Calls, one_at_a_time
 from tests.bench.results import Way
-from tests.support.installation import Installation, free_port
+from tests.support.installation import Installation
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 SERVICE = "engagements"

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from deploy.local.ports import HOST
 from shared.messaging.connection import connected
-from tests.support.containers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import Broker
 
 DEAD = f"nats://{HOST}:1"

@@ -22,8 +22,8 @@ from shared.settings import load
 from tests.component.identity.people import Agency, add_client, found
 from tests.component.test_gateway.neighbours import serve
 from tests.support.actors import KEY
-from tests.support.containers import free_port
 from tests.support.databases import Databases, opened
+from tests.support.ports import free_port
 from tests.support.servers import Broker, until
 
 MADE_BY = """

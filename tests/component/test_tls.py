@@ -20,7 +20,7 @@ from gateway.routes import Service
 from gateway.upstream import Upstream
 from shared.messaging.bus import Bus
 from shared.messaging.topology import USERS
-from tests.support.containers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")

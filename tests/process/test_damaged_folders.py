@@ -17,7 +17,8 @@ import pytest
 import pytest_asyncio
 
 from tests.support.damage import GARBAGE, Damage, changed, in_its_place, overwritten, removed, running
-from tests.support.installation import free_port, installed
+from tests.support.installation import installed
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -63,7 +63,7 @@ async def test_the_example_runs_on_a_listener_of_the_local_installation(installa
     assert await shown(installation.folder) == {"billing": ["order.*", "proposal.signed"]}
     assert "billing (listener)" in (await serx(folder=installation.folder, command="status"))[1]
     assert await serx("remove", "billing", folder=installation.folder) == (0, "billing is no listener any more.")
-    assert await serx("list", folder=installation.folder) == (0, "")
+    assert await serx("list", folder=installation.folder) == (0, "Nobody listens.")
     assert await shown(installation.folder) == {}
 
 

@@ -20,7 +20,7 @@ from deploy.local.ports import HOST
 from deploy.local.probes import nats_ready
 from deploy.nats_config import OPERATOR, NatsServer, new_seed, public_key, render
 from shared.messaging.topology import USERS
-from tests.support.containers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 SERVERS: Final = 3

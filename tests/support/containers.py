@@ -14,6 +14,7 @@ from pathlib import Path
 
 from deploy.local.ports import HOST
 from deploy.local.probes import nats_ready, postgres_ready
+from tests.support.ports import free_port
 
 POSTGRES_IMAGE = os.environ.get("SERX_TEST_POSTGRES_IMAGE", "postgres:18")
 NATS_IMAGE = os.environ.get("SERX_TEST_NATS_IMAGE", "nats:2.12-alpine")
@@ -114,12 +115,6 @@ class NatsContainer:
         if self._container is not None:
             self._container.stop()
             self._container = None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 def _container(image: str, command: list[str], **environment: str):

@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from tests.support.builders import proposal_body
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 START_SECONDS = 90.0
@@ -164,11 +165,3 @@ def _is_ready(installation: Installation, output: str) -> bool:
     assert installation.process.returncode is None, Path(output).read_text()
     path = installation.folder / "ready.json"
     return path.exists() and bool(installation.ready["demo"].get("client_token"))
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

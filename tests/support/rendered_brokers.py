@@ -20,7 +20,7 @@ from deploy.local.ports import HOST
 from deploy.local.probes import nats_ready
 from deploy.secret_files import make_secrets
 from shared.messaging.connection import connected
-from tests.support.containers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 NAMES: Final = ("n1", "n2", "n3")
@@ -101,7 +101,7 @@ async def rendered_brokers(root: Path) -> AsyncIterator[RenderedBrokers]:
     brokers.render(*NAMES)
     try:
         await asyncio.gather(*(brokers.start(name) for name in NAMES))
-        await until(brokers.is_whole, within_seconds=30)
+        await until(brokers.is_whole, within_seconds=90)
         yield brokers
     finally:
         await brokers.end()

@@ -34,6 +34,7 @@ from shared.messaging.listeners import Listener
 from shared.messaging.topology import STREAM_KEEPER, USERS, answers_prefix
 from tests.support import containers
 from tests.support.containers import NatsContainer
+from tests.support.ports import free_port
 
 POSTGRES_DSN = os.environ.get("SERX_TEST_POSTGRES_DSN")
 NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
@@ -179,7 +180,7 @@ async def _with_streams(broker: Broker) -> AsyncIterator[Broker]:
 
 @asynccontextmanager
 async def _nats_container(root: Path, password: str, users: Users) -> AsyncIterator[Broker]:
-    port = containers.free_port()
+    port = free_port()
     config = NatsServer(
         host=HOST,
         port=port,

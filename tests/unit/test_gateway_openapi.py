@@ -170,7 +170,7 @@ def test_calls_tell_the_headers_of_their_kind() -> None:
 
     assert headers("/api/orders", "post") == ["IdempotencyKey"]
     assert headers("/api/orders/{id}", "get") == ["IfNoneMatch"]
-    assert headers("/api/orders/{id}", "put") == ["IfMatch"]
+    assert headers("/api/orders/{id}", "put") == ["IfMatch", "IfNoneMatch"]
     assert {"409", "422"} <= set(api["paths"]["/api/orders"]["post"]["responses"])
     assert api["paths"]["/api/orders/{id}"]["get"]["responses"]["304"]["headers"]["ETag"]
 

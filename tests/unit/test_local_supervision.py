@@ -21,7 +21,7 @@ from deploy.local.launcher import Launcher
 from deploy.local.listening import listener
 from deploy.local.log import Log
 from deploy.local.supervisor import Supervisor
-from tests.support.installation import free_port
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 LIVES = "import signal; print('here', flush=True); signal.pause()"

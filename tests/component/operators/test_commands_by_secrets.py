@@ -38,7 +38,7 @@ FOUND: dict[str, tuple[int, str]] = {
     "sagas mend": (0, "cancel"),
     "listeners": (0, "billing listens to order.*"),
     "listeners list": (0, "billing hears order.*"),
-    "listeners remove": (0, "is no listener any more"),
+    "listeners remove": (1, "There is no listener 'mail'"),
     "streams": (0, "Streams and consumers are as they are to be"),
     "brokers": (1, "names no user of the system account"),
     "brokers remove": (1, "names no user of the system account"),

@@ -23,7 +23,7 @@ from shared.web.actor import Actor, verify_gateway, verify_identity
 from shared.web.bounds import Bounds
 from shared.web.serving import configured
 from tests.support.actors import KEY, admin
-from tests.support.containers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import until
 
 Answer = Callable[["Heard", Any], Awaitable[None]]
