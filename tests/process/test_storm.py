@@ -12,7 +12,7 @@ import msgspec
 from deploy.proof.history import Told, read
 from deploy.proof.report import Report
 
-KILLS = 20
+KILLS = 12
 
 
 async def prove(folder: Path, *arguments: str) -> tuple[int, bytes, bytes]:
