@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ from tests.support.ports import free_port
 
 POSTGRES_DSN = os.environ.get("SERX_TEST_POSTGRES_DSN")
 NATS_URL = os.environ.get("SERX_TEST_NATS_URL")
+PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.05
 
 
 def described() -> str:
@@ -222,7 +225,11 @@ async def _nats_from_its_wheel(root: Path, password: str, users: Users) -> Async
 
 
 async def until(condition, *, within_seconds: float = 10.0):
-    """Wait until `condition` (a function, async or not) returns something true, and return that."""
+    """Wait until `condition` (a function, async or not) returns something true, and return that.
+
+    It is asked less often the longer it takes: what is waited for needs the machine too.
+    """
+    begun = time.monotonic()
     async with asyncio.timeout(within_seconds):
         while True:
             found = condition()
@@ -230,7 +237,7 @@ async def until(condition, *, within_seconds: float = 10.0):
                 found = await found
             if found:
                 return found
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(min(max(PAUSE_SECONDS, (time.monotonic() - begun) / 10), LONGEST_PAUSE_SECONDS))
 
 
 @asynccontextmanager
