@@ -55,6 +55,10 @@ class Up:
         return json.loads((self.folder / "ready.json").read_bytes())
 
     @property
+    def is_started(self) -> bool:
+        return self._process is not None
+
+    @property
     def ended(self) -> bool:
         return self._process is not None and self._process.returncode is not None
 
@@ -82,6 +86,24 @@ async def up(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         await each.end(signal.SIGTERM)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    run = Up(tmp_path_factory.mktemp("kept") / "data", tmp_path_factory.getbasetemp() / "bytecode")
+    yield run
+    if run.is_started:
+        await run.end(signal.SIGTERM)
+
+
+@pytest_asyncio.fixture
+async def running(kept: Up) -> Up:
+    """One that serves, without the demo, whatever became of it in the test before."""
+    if not kept.is_started or kept.ended:
+        (kept.folder / "ready.json").unlink(missing_ok=True)
+        await kept.start("--no-demo")
+    await kept.ready()
+    return kept
+
+
 def born(told: dict[str, Any]) -> dict[str, str]:
     return {name: birth(running["pid"]) for name, running in told["services"].items()}
 
@@ -105,10 +127,8 @@ async def test_the_first_start_walks_a_proposal_through_and_the_second_finds_it_
     assert [proposal["status"] for proposal in proposals["data"]] == ["Signed", "Signed"]
 
 
-async def test_whatever_is_killed_is_back_and_the_rest_goes_on(up: Callable[[str], Up]) -> None:
-    run = up("data")
-    await run.start("--no-demo")
-    before = await run.ready()
+async def test_whatever_is_killed_is_back_and_the_rest_goes_on(running: Up) -> None:
+    run, before = running, running.now()
     for name in NAMES:
         pid = run.now()["services"][name]["pid"]
         killed_at = time.monotonic()
@@ -120,10 +140,8 @@ async def test_whatever_is_killed_is_back_and_the_rest_goes_on(up: Callable[[str
     assert all(run.said.count(f"{name} was ended by SIGKILL") == 1 for name in NAMES)
 
 
-async def test_nothing_outlives_a_supervisor_that_is_killed(up: Callable[[str], Up]) -> None:
-    run = up("data")
-    await run.start("--no-demo")
-    told = await run.ready()
+async def test_nothing_outlives_a_supervisor_that_is_killed(running: Up) -> None:
+    run, told = running, running.now()
     await run.end(signal.SIGKILL)
     await until(lambda: not any(born(told).values()))
 
@@ -132,11 +150,10 @@ async def test_nothing_outlives_a_supervisor_that_is_killed(up: Callable[[str], 
     await run.ready()
 
 
-async def test_two_do_not_disturb_each_other_and_none_shares_a_folder(up: Callable[[str], Up]) -> None:
-    one, other, intruder = up("one"), up("other"), up("one")
-    await one.start("--no-demo")
+async def test_two_do_not_disturb_each_other_and_none_shares_a_folder(running: Up, up: Callable[[str], Up]) -> None:
+    one, other, intruder = running, up("other"), up(str(running.folder))
     await other.start("--no-demo")
-    first, second = await one.ready(), await other.ready()
+    first, second = one.now(), await other.ready()
     assert not {r["url"] for r in first["services"].values()} & {r["url"] for r in second["services"].values()}
 
     intruder.output = intruder.output.with_name("intruder.out")
