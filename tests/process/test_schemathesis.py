@@ -64,7 +64,7 @@ async def ids_of(running: Installation, admin: str) -> tuple[str, ...]:
 async def outcomes(unlimited: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """A client of one organisation and the staff of another at the same time, so that neither disturbs the other."""
     demo, another = unlimited.ready["demo"], await unlimited.another_organisation()
-    client = Caller(demo["client_token"], await things_of(unlimited, demo["admin_token"]))
+    client = Caller(demo["client_token"], await things_of(unlimited, demo["admin_token"]), is_client=True)
     staff = Caller(another, await things_of(unlimited, another), kept=await ids_of(unlimited, another))
     runs = [
         fuzzed(unlimited.ready["gateway_url"], caller, tmp_path_factory.mktemp("fuzzed")) for caller in (client, staff)

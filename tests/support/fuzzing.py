@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import httpx
 import msgspec
 
+from shared.web import problems
+
 EXAMPLES = os.environ.get("SERX_TEST_FUZZ_EXAMPLES", "3")
 """How many examples a route; 1000 for a full run."""
 REFUSALS = ("2xx", "304", "401", "403", "404", "409", "412", "422", "429")
@@ -40,6 +42,7 @@ class Caller:
     token: str
     ids: Mapping[str, str]
     kept: tuple[str, ...] = ()
+    is_client: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
 
     What Schemathesis says goes into `folder`, as `output`: a run of an hour can be followed there.
     """
-    (folder / "openapi.json").write_bytes(await _document(gateway_url))
+    document = await _document(gateway_url)
+    (folder / "openapi.json").write_bytes(msgspec.json.encode(document))
     config = folder / "schemathesis.toml"
-    config.write_text(_config(caller))
+    config.write_text(_config(caller, _refused_to_clients(document) if caller.is_client else ()))
     (folder / "kept-ids").write_text(" ".join(caller.kept))
     output = folder / "output"
     with output.open("wb") as said:
@@ -77,11 +81,21 @@ async def _run(gateway_url: str, config: Path, folder: Path, said: BinaryIO) -> 
     return await process.wait()
 
 
-async def _document(gateway_url: str) -> bytes:
+async def _document(gateway_url: str) -> dict[str, Any]:
     """The document that is served, less its long bounds."""
     async with httpx.AsyncClient() as http:
         answer = (await http.get(f"{gateway_url}/api/openapi.json")).raise_for_status()
-    return msgspec.json.encode(_without_long_bounds(answer.json()))
+    return _without_long_bounds(answer.json())
+
+
+def _refused_to_clients(document: dict[str, Any]) -> tuple[str, ...]:
+    """The routes of which the document says that no client may call them."""
+    return tuple(
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if operation["responses"].get("403", {}).get("description") == problems.FORBIDDEN.title
+    )
 
 
 def _without_long_bounds(node: Any) -> Any:
@@ -97,7 +111,7 @@ def _without_long_bounds(node: Any) -> Any:
             return node
 
 
-def _config(caller: Caller) -> str:
+def _config(caller: Caller, refused: tuple[str, ...]) -> str:
     lines = [
         f"hooks = {_text(str(Path(__file__).with_name('fuzz_hooks.py')))}",
         "color = false",
@@ -111,6 +125,7 @@ def _config(caller: Caller) -> str:
         "[checks.positive_data_acceptance]",
         f"expected-statuses = {_text(REFUSALS)}",
         *(_beyond(route) for route in RULES_BEYOND),
+        *(_good_boundaries(route) for route in refused),
         *(f"[dictionaries.{name}]\nvalues = {_text([value])}" for name, value in caller.ids.items()),
         "[parameters]",
         *(f'"path.{name}" = {{ dictionary = "{name}", probability = 0.5 }}' for name in caller.ids),
@@ -121,6 +136,11 @@ def _config(caller: Caller) -> str:
 def _beyond(route: str) -> str:
     expected = f"checks.positive_data_acceptance.expected-statuses = {_text((*REFUSALS, '400'))}"
     return f"[[operations]]\ninclude-name = {_text(route)}\n{expected}"
+
+
+def _good_boundaries(route: str) -> str:
+    """Where every answer is 403, bad values are left to chance: staff send all of those at the boundaries."""
+    return f'[[operations]]\ninclude-name = {_text(route)}\nphases.coverage.generation.mode = "positive"'
 
 
 def _text(value: Any) -> str:
