@@ -25,6 +25,8 @@ CANCEL_AGAIN_SECONDS = 0.5
 MOVE_SECONDS = 4.0
 ANSWER_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+OVERLAP_SECONDS = 0.5
+"""We hear at both servers so long when we move: others hear of our subscriptions in their own time, unannounced."""
 
 _log = log(__name__)
 
@@ -44,8 +46,7 @@ class Message(NamedTuple):
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel the tasks until they are gone.
 
-    Once is not enough: `asyncio.wait_for`, which nats-py stands on, can lose a cancellation that meets its result
-    (https://github.com/python/cpython/issues/86296).
+    `asyncio.wait_for` can lose a cancellation that meets its result (https://github.com/python/cpython/issues/86296).
     """
     left = set(tasks)
     while left:
@@ -205,6 +206,7 @@ class Bus:
         try:
             async with asyncio.timeout(RETIRE_SECONDS):
                 await client.flush()
+                await asyncio.sleep(OVERLAP_SECONDS)
                 await asyncio.gather(*(subscription.drain() for subscription in subscriptions))
                 if self._tasks:
                     await asyncio.wait(set(self._tasks))

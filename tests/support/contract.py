@@ -259,14 +259,23 @@ def _at(item: Any, place: str) -> Any:
     return item
 
 
-async def _pages(stage: Stage, path: str) -> None:
-    """All pages of one item each, by their links, are the whole list; the envelope says where one is."""
+async def _whole(stage: Stage, path: str) -> list[dict[str, Any]]:
+    """All of a list: other tests of the installation may have made more than a page can have."""
     url = stage.installation.ready["gateway_url"]
     page = await stage.got("admin", f"GET {path}?limit=100")
     total, whole = page["meta"]["total"], page["data"]
-    while link := page["links"]["next"]:  # other tests of the installation may have made more than a page
+    while link := page["links"]["next"]:
         page = await stage.got("admin", f"GET {link.removeprefix(url)}")
         whole += page["data"]
+    assert len(whole) == total
+    return whole
+
+
+async def _pages(stage: Stage, path: str) -> None:
+    """All pages of one item each, by their links, are the whole list; the envelope says where one is."""
+    url = stage.installation.ready["gateway_url"]
+    whole = await _whole(stage, path)
+    total = len(whole)
     page = await stage.got("admin", f"GET {path}?limit=1&sort=created_at:asc")
     assert page["meta"] == {
         "current_page": 1,

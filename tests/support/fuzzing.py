@@ -115,6 +115,7 @@ def _config(caller: Caller, refused: tuple[str, ...]) -> str:
     lines = [
         f"hooks = {_text(str(Path(__file__).with_name('fuzz_hooks.py')))}",
         "color = false",
+        'suppress-health-check = ["too_slow"]',  # the machine may be busy: no fault of the document's
         "[generation]",
         'database = "none"',  # what it kept it would search for the best, for hours, and send nothing meanwhile
         "allow-x00 = false",  # PostgreSQL keeps no U+0000 in text; JSON Schema has no word for that
