@@ -261,13 +261,11 @@ def _at(item: Any, place: str) -> Any:
 
 async def _whole(stage: Stage, path: str) -> list[dict[str, Any]]:
     """All of a list: other tests of the installation may have made more than a page can have."""
-    url = stage.installation.ready["gateway_url"]
     page = await stage.got("admin", f"GET {path}?limit=100")
-    total, whole = page["meta"]["total"], page["data"]
+    whole = page["data"]
     while link := page["links"]["next"]:
-        page = await stage.got("admin", f"GET {link.removeprefix(url)}")
+        page = await stage.got("admin", f"GET {link.removeprefix(stage.installation.ready['gateway_url'])}")
         whole += page["data"]
-    assert len(whole) == total
     return whole
 
 
