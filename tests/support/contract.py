@@ -261,8 +261,7 @@ def _at(item: Any, place: str) -> Any:
 
 async def _whole(stage: Stage, path: str) -> list[dict[str, Any]]:
     """All of a list: other tests of the installation may have made more than a page can have."""
-    page = await stage.got("admin", f"GET {path}?limit=100")
-    whole = page["data"]
+    whole = (page := await stage.got("admin", f"GET {path}?limit=100"))["data"]
     while link := page["links"]["next"]:
         page = await stage.got("admin", f"GET {link.removeprefix(stage.installation.ready['gateway_url'])}")
         whole += page["data"]
@@ -272,8 +271,7 @@ async def _whole(stage: Stage, path: str) -> list[dict[str, Any]]:
 async def _pages(stage: Stage, path: str) -> None:
     """All pages of one item each, by their links, are the whole list; the envelope says where one is."""
     url = stage.installation.ready["gateway_url"]
-    whole = await _whole(stage, path)
-    total = len(whole)
+    total = len(whole := await _whole(stage, path))
     page = await stage.got("admin", f"GET {path}?limit=1&sort=created_at:asc")
     assert page["meta"] == {
         "current_page": 1,
