@@ -59,8 +59,14 @@ class Installation:
 
     async def dead(self, pid: int) -> None:
         """Wait until a killed process runs no more (nobody may have collected it yet)."""
-        stat = Path(f"/proc/{pid}/stat")
-        await until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+        def runs_no_more() -> bool:
+            try:
+                return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except (FileNotFoundError, ProcessLookupError):  # collected, before or while its file was read
+                return True
+
+        await until(runs_no_more)
 
     async def replaced(self, name: str, pid: int) -> None:
         """Wait until another process has taken the place of `pid`."""
