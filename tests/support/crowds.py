@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-ROWS: Final = int(os.environ.get("SERX_TEST_ROWS", "200000"))
+ROWS: Final = int(os.environ.get("SERX_TEST_ROWS", "100000"))
 ORGANISATIONS: Final = 200
 """The n-th row is of organisation n modulo this, so that no organisation's rows lie together."""
 
