@@ -1,7 +1,7 @@
 """Requests made of the OpenAPI document, by chance and at its boundaries, as staff and as a client.
 
 No answer is outside of the document, and none is a server error. `SERX_TEST_FUZZ_EXAMPLES` is how many examples a
-route; the boundaries alone are thousands of requests.
+route; the boundaries alone are thousands of requests, and below 100 examples only staff make those.
 """
 
 from __future__ import annotations

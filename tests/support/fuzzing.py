@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 import httpx
 import msgspec
 
-from shared.web import problems
-
 EXAMPLES = os.environ.get("SERX_TEST_FUZZ_EXAMPLES", "3")
 """How many examples a route; 1000 for a full run."""
 FULL_RUN = 100
@@ -60,10 +58,9 @@ async def fuzzed(gateway_url: str, caller: Caller, folder: Path) -> Outcome:
 
     What Schemathesis says goes into `folder`, as `output`: a run of an hour can be followed there.
     """
-    document = await _document(gateway_url)
-    (folder / "openapi.json").write_bytes(msgspec.json.encode(document))
+    (folder / "openapi.json").write_bytes(await _document(gateway_url))
     config = folder / "schemathesis.toml"
-    config.write_text(_config(caller, _refused_to_clients(document) if caller.is_client else ()))
+    config.write_text(_config(caller))
     (folder / "kept-ids").write_text(" ".join(caller.kept))
     output = folder / "output"
     with output.open("wb") as said:
@@ -83,21 +80,11 @@ async def _run(gateway_url: str, config: Path, folder: Path, said: BinaryIO) -> 
     return await process.wait()
 
 
-async def _document(gateway_url: str) -> dict[str, Any]:
+async def _document(gateway_url: str) -> bytes:
     """The document that is served, less its long bounds."""
     async with httpx.AsyncClient() as http:
         answer = (await http.get(f"{gateway_url}/api/openapi.json")).raise_for_status()
-    return _without_long_bounds(answer.json())
-
-
-def _refused_to_clients(document: dict[str, Any]) -> tuple[str, ...]:
-    """The routes of which the document says that no client may call them."""
-    return tuple(
-        f"{method.upper()} {path}"
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if operation["responses"].get("403", {}).get("description") == problems.FORBIDDEN.title
-    )
+    return msgspec.json.encode(_without_long_bounds(answer.json()))
 
 
 def _without_long_bounds(node: Any) -> Any:
@@ -113,7 +100,7 @@ def _without_long_bounds(node: Any) -> Any:
             return node
 
 
-def _config(caller: Caller, refused: tuple[str, ...]) -> str:
+def _config(caller: Caller) -> str:
     lines = [
         f"hooks = {_text(str(Path(__file__).with_name('fuzz_hooks.py')))}",
         "color = false",
@@ -128,7 +115,6 @@ def _config(caller: Caller, refused: tuple[str, ...]) -> str:
         "[checks.positive_data_acceptance]",
         f"expected-statuses = {_text(REFUSALS)}",
         *(_beyond(route) for route in RULES_BEYOND),
-        *(_good_boundaries(route) for route in refused),
         *_phases(caller),
         *(f"[dictionaries.{name}]\nvalues = {_text([value])}" for name, value in caller.ids.items()),
         "[parameters]",
@@ -145,11 +131,6 @@ def _beyond(route: str) -> str:
 def _phases(caller: Caller) -> tuple[str, ...]:
     """All of them in a full run; in `make test` the boundaries are for staff alone: they meet the same validation."""
     return ("[phases.coverage]", "enabled = false") if caller.is_client and int(EXAMPLES) < FULL_RUN else ()
-
-
-def _good_boundaries(route: str) -> str:
-    """Where every answer is 403, bad values are left to chance: staff send all of those at the boundaries."""
-    return f'[[operations]]\ninclude-name = {_text(route)}\nphases.coverage.generation.mode = "positive"'
 
 
 def _text(value: Any) -> str:
