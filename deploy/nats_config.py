@@ -27,6 +27,9 @@ CLUSTER_NAME = "serx"
 SYSTEM_ACCOUNT = "$SYS"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 MAX_STORE_BYTES = 1024**4
+ROUTE_PING = "2s"
+ROUTE_PINGS = 2
+"""After as many without an answer a route is closed. By NATS's own 30 s, a cluster is whole up to 50 s after a cut."""
 """More than the disk has: only the disk is the limit."""
 
 
@@ -132,6 +135,9 @@ def _cluster(cluster: Cluster | None) -> list[str]:
         f"  advertise: {_text(cluster.routes)}",
         f"  authorization {{user: {_text(ROUTE_USER)}, password: {_text(cluster.route_password)}}}",
         f"  routes: {_texts([f'nats://{login}@{place}' for place in cluster.others])}",
+        "  # One side of a cut may take its old route for alive, and refuses the new one until it knows better.",
+        f"  ping_interval: {_text(ROUTE_PING)}",
+        f"  ping_max: {ROUTE_PINGS}",
         "}",
     ]
 

@@ -33,7 +33,7 @@ class Trio:
         """When another one became primary, in monotonic seconds."""
         self._say = say
         self._loop: asyncio.Task[None] | None = None
-        self._resting = False
+        self._resting = self._repairing = False
         self._well_at = time.monotonic()
 
     @property
@@ -47,7 +47,7 @@ class Trio:
         for standby in self.standbys:
             await standby.copy_of(self.primary)
             await standby.start()
-        await self._wait_for_standbys()
+        await self._wait_for_others(self.primary)
         self._loop = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -66,7 +66,10 @@ class Trio:
             )
         except LINK_ERRORS:
             return False
-        return streaming == len(self.standbys)
+        # One that was just killed is counted until the primary has noticed.
+        return (
+            streaming == len(self.standbys) and not self._repairing and all(each.is_running for each in self.standbys)
+        )
 
     async def switch(self) -> None:
         """A planned change of the primary: the old one ends in peace, and becomes a standby."""
@@ -77,13 +80,11 @@ class Trio:
         finally:
             self._resting = False
 
-    async def _wait_for_standbys(self) -> None:
-        """From now on the primary's commits wait for one of the others."""
-        names = ", ".join(each.host.name for each in self.standbys)
+    async def _wait_for_others(self, primary: Instance) -> None:
+        """Have its commits wait for one of the others, from now or from its promotion on."""
+        names = ", ".join(each.host.name for each in self.instances if each is not primary)
         wanted = f"ANY 1 ({names})" if self.synchronous else ""
-        await self.primary.execute(
-            f"alter system set synchronous_standby_names = '{wanted}'", "select pg_reload_conf()"
-        )
+        await primary.execute(f"alter system set synchronous_standby_names = '{wanted}'", "select pg_reload_conf()")
 
     async def _keep(self) -> None:
         while True:
@@ -112,12 +113,12 @@ class Trio:
             await _until(lambda each=each: each.value("select not exists (select from pg_stat_wal_receiver)"))
         received = [await each.value("select pg_last_wal_receive_lsn() - '0/0'::pg_lsn") for each in standbys]
         former, chosen = self.primary, standbys[received.index(max(received))]
+        await self._wait_for_others(chosen)  # before its first commit
         await chosen.execute("select pg_promote(true, 30)")
         self.primary = chosen
         self._well_at = time.monotonic()
         self.promoted_at.append(self._well_at)
         self._say(f"{chosen.host.name} is primary after {former.host.name}")
-        await self._wait_for_standbys()
         for each in standbys:
             if each is not chosen:
                 source = chosen.source(each.host.name)
@@ -133,8 +134,12 @@ class Trio:
             if each.is_running and not await each.answers():
                 continue  # frozen, or starting
             self._say(f"{each.host.name} becomes a standby of {self.primary.host.name}")
-            await each.rewind_to(self.primary)
-            await each.start()
+            self._repairing = True
+            try:
+                await each.rewind_to(self.primary)
+                await each.start()
+            finally:
+                self._repairing = False
 
 
 async def _until(condition: Callable[[], Any]) -> None:

@@ -34,6 +34,8 @@ from shared.messaging.topology import PROCESSES, SERVICES
 ROUTE_PORT = 6222
 MONITOR_PORT = 8222
 READY_SECONDS = 120.0
+SLOW_SECONDS = 5.0
+"""What is missing for longer is told."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -110,10 +112,13 @@ class Cluster:
 
     async def whole_within(self, seconds: float) -> None:
         """Wait until nothing is missing. Raises Failure with what is, when that takes longer."""
-        deadline = time.monotonic() + seconds
+        began, said = time.monotonic(), list[str]()
         while faults := await self.missing():
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > seconds:
                 raise Failure(f"The cluster is not whole after {seconds:.0f} s.", faults)
+            if faults != said and time.monotonic() - began > SLOW_SECONDS:
+                self._say(f"missing: {', '.join(faults)}")
+                said = faults
             await asyncio.sleep(0.5)
 
     async def listed(self) -> None:
