@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 
 from shared.errors import InvalidInput
 from shared.web.faults import faults, faults_between, sentence
+from shared.web.free_objects import NOTHING_STORED, StoredObjects, may_be_too_large, objects_too_large
 from shared.web.reading import Path, Reading, null_characters
 from shared.web.shaping import convert, may_be_too_long, shaped, texts_too_long
 
@@ -31,7 +32,9 @@ class JsonRequest(Request[Any, Any, Any]):
     """Decodes a handler's `data` strictly: unknown fields, nulls, numbers as they were spelled.
 
     A handler under a resource's path names, as `opt={"resource": look}`, how to find that the resource is there: where
-    it is not, that is what a request with a bad body is told (404 comes before 415 and 400).
+    it is not, that is what a request with a bad body is told (404 comes before 415 and 400). One that changes a
+    resource with objects of a caller's own names, as `opt={"stored": look}`, how to find these: sent back as they are
+    stored, they may be larger than the bound.
     """
 
     async def raw_body(self) -> bytes:
@@ -59,7 +62,8 @@ class JsonRequest(Request[Any, Any, Any]):
                 raise NotJson("The body must be sent as it is, without a Content-Encoding.", headers=_UNCODED)
             if media_type != "application/json":
                 raise NotJson("The body must be sent as application/json.")
-            return decode(await self.body(), field.annotation if field else Any)
+            body = await self.body()
+            return decode(body, field.annotation if field else Any, stored=await _stored(self, body))
         except (InvalidInput, NotJson):
             await before_refusing(self)
             raise
@@ -84,11 +88,17 @@ def _is_uncoded(codings: list[str]) -> bool:
     return all(coding.strip().lower() in ("identity", "") for coding in codings)
 
 
-def decode(body: bytes, shape: Any) -> Any:
+async def _stored(request: Request[Any, Any, Any], body: bytes) -> StoredObjects:
+    """The stored objects with which the body's are compared. Raises NotFound."""
+    look = request.route_handler.opt.get("stored")
+    return await look(request) if look is not None and may_be_too_large(body) else NOTHING_STORED
+
+
+def decode(body: bytes, shape: Any, *, stored: StoredObjects = NOTHING_STORED) -> Any:
     """Decode `body` as `shape` (a struct type, or a union of one with None).
 
-    A struct may have a class method `faults_between(sent)` for rules between fields. Raises InvalidInput that names
-    every bad field by its dotted path.
+    A struct may have a class method `faults_between(sent)` for rules between fields. What is `stored` already may
+    exceed the bound of a JsonObject. Raises InvalidInput that names every bad field by its dotted path.
     """
     reading = Reading(body)
     value = shaped(reading.value, shape, is_plain=reading.is_plain)
@@ -98,6 +108,8 @@ def decode(body: bytes, shape: Any) -> Any:
         _gather(errors, null_characters(reading.value))
     if may_be_too_long(body):
         _gather(errors, texts_too_long(value, shape))
+    if may_be_too_large(body):
+        _gather(errors, objects_too_large(value, shape, stored))
     _gather(errors, faults_between(value, shape))
     try:
         decoded = convert(value, shape)

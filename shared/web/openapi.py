@@ -19,10 +19,11 @@ from litestar.typing import FieldDefinition
 from shared.labels import spelled_out
 from shared.money import Money
 from shared.web import problems
+from shared.web.free_objects import MAX_OBJECT_BYTES
 from shared.web.patterns import MONEY
 from shared.web.problems import Problem
 from shared.web.shapes import MAX_BYTES, JsonObject, fields_of, rules
-from shared.web.shaping import MAX_DIGITS, MAX_EXPONENT, MAX_OBJECT_BYTES
+from shared.web.shaping import MAX_DIGITS, MAX_EXPONENT
 from shared.web.times import MAX_TIME_LENGTH
 
 _KINDS: Final = {

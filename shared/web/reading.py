@@ -15,6 +15,8 @@ from shared.web.shapes import Number
 Path = tuple[str, ...]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+MOST_THAT_NFC_ADDS: Final = 3
+"""How many times as long in UTF-8 a text may be in NFC (UAX 15)."""
 DEEPEST: Final = 100
 """How many arrays and objects may lie in each other: the same whatever an interpreter could bear."""
 # A text, or one that does not end: so each byte is looked at once.

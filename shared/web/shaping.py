@@ -11,8 +11,9 @@ from unicodedata import normalize
 import msgspec
 
 from shared.money import Money, parse_money
+from shared.web.free_objects import json_of
 from shared.web.patterns import BLANKS
-from shared.web.reading import Path, normalised
+from shared.web.reading import MOST_THAT_NFC_ADDS, Path, normalised
 from shared.web.shapes import (
     AS_TYPED,
     MAX_BYTES,
@@ -28,12 +29,9 @@ from shared.web.shapes import (
 from shared.web.times import read_time
 
 MAX_TEXT_BYTES: Final = 64 * 1024
-MAX_OBJECT_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 1000
 MAX_EXPONENT: Final = 999
 _EXPONENT: Final = re.compile(r"[eE][+-]?0*([0-9]+)$")
-_MOST_THAT_NFC_ADDS: Final = 3
-"""How many times as long in UTF-8 a text may be in NFC (UAX 15)."""
 
 
 def shaped(value: Any, shape: Any, *, is_plain: bool) -> Any:
@@ -90,15 +88,12 @@ def _decode_custom(kind: type, value: Any) -> Any:
 
 
 def _object(value: Any) -> JsonObject:
-    """Raises ValueError, of which msgspec makes the field's message."""
+    """Raises ValueError, of which msgspec makes the field's message. Its size is `objects_too_large`'s to judge."""
     if not isinstance(value, dict):
         raise ValueError("Expected an object")  # noqa: TRY004
     if any(not _can_be_stored(number) for number in _numbers(value)):
         raise ValueError(f"A number in it may have {MAX_DIGITS} digits and an exponent up to {MAX_EXPONENT}, not more")
-    text = msgspec.json.encode(value, enc_hook=lambda number: msgspec.Raw(number.text.encode()))
-    if len(text) > MAX_OBJECT_BYTES:
-        raise ValueError("Expected at most 64 KiB of JSON")
-    return JsonObject(text)
+    return JsonObject(json_of(value))
 
 
 def _numbers(value: Any) -> Iterator[str]:
@@ -146,4 +141,4 @@ def texts_too_long(value: Any, shape: Any, path: Path = ()) -> Iterator[tuple[Pa
 
 def may_be_too_long(body: bytes) -> bool:
     """Whether a text in `body` may have more bytes than the least bound that is counted in bytes."""
-    return len(body) * _MOST_THAT_NFC_ADDS > MAX_TEXT_BYTES
+    return len(body) * MOST_THAT_NFC_ADDS > MAX_TEXT_BYTES

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.web.free_objects import MAX_OBJECT_BYTES
 from shared.web.heads import HEAD_BYTES, LINE_BYTES
 from shared.web.patterns import IDEMPOTENCY_KEY, MONEY
-from shared.web.shaping import MAX_OBJECT_BYTES, MAX_TEXT_BYTES
+from shared.web.shaping import MAX_TEXT_BYTES
 from shared.web.times import MAX_TIME_LENGTH
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text(encoding="utf-8"))

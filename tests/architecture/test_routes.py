@@ -22,6 +22,7 @@ from gateway.routes import OTHER, OWN_PATHS, OWNERS, Service, engagement_in, is_
 from shared.ids import new_id
 from shared.settings import load
 from shared.web.health import Health, probe_routes
+from shared.web.shapes import JsonObject, element_of, fields_of, members, struct_of
 from tests.support import actors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,32 @@ def test_each_call_on_a_resource_knows_how_to_look_for_it(service: Service):
         if method in ("POST", "PUT") and "resource" not in handler.opt
     ]
     assert blind == []
+
+
+@pytest.mark.parametrize("service", Service)
+def test_each_change_of_a_callers_own_object_is_compared_with_what_is_stored(service: Service):
+    """What is stored may exceed the bound, and has to be taken back: only the handler's `stored` can find it."""
+    changes = [
+        handler
+        for route in service_app(service).routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method == "PUT"
+    ]
+    for handler in changes:
+        assert handler.parsed_data_field is not None
+        own = JsonObject in kinds_in(handler.parsed_data_field.annotation)
+        assert ("stored" in handler.opt) is own, str(handler)
+
+
+def kinds_in(shape: Any) -> Iterator[Any]:
+    """Every type in a body, at whatever depth."""
+    yield from members(shape)
+    if (struct := struct_of(shape)) is not None:
+        for field in fields_of(struct).values():
+            yield from kinds_in(field.type)
+    if (element := element_of(shape)) is not None:
+        yield from kinds_in(element)
 
 
 def own_pages() -> Litestar:

@@ -382,3 +382,16 @@ async def test_a_currency_with_more_than_two_decimals_is_refused(
     for path, body in ((PATH, {"name": "x"}), ("/api/proposals", proposal_body())):
         refused = await service.call(staff, "POST", path, json=body | {"currency": currency})
         assert (refused.status_code, refused.json()["errors"]) == (400, {"currency": [message]})
+
+
+async def test_metadata_that_an_earlier_release_took_can_be_sent_back(service: Service, staff: Actor):
+    template, large = await written(service, staff), {"a": "x" * 70_000}
+    async with service.app.state.database.transaction(staff.org_id) as tx:
+        await tx.run(
+            "update templates set metadata_sent = $2 where id = $1", UUID(template["id"]), msgspec.json.encode(large)
+        )
+    path = f"{PATH}/{template['id']}"
+    answer = await service.call(staff, "PUT", path, json={"metadata": large, "deadline": 3})
+    assert (answer.status_code, answer.json()["metadata"], answer.json()["deadline"]) == (200, large, 3)
+    refused = await service.call(staff, "PUT", path, json={"metadata": large | {"b": 1}})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["metadata"])

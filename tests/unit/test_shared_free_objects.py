@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import InvalidInput
 from shared.web.bodies import decode
+from shared.web.free_objects import Stored
 from shared.web.reading import DEEPEST
 from shared.web.shapes import JsonObject
 
@@ -61,6 +62,56 @@ def test_an_object_of_more_than_64_kib_is_refused():
     fits = b'{"a":"' + b"x" * (64 * 1024 - 8) + b'"}'
     assert decode(b'{"form": ' + fits + b"}", Free).form == fits
     assert refusal(b'{"form": ' + fits[:-2] + b'y"}}').errors == {"form": ["Expected at most 64 KiB of JSON."]}
+
+
+def sized(bytes_: int, name: str = "a") -> bytes:
+    """An object with one member, of so many bytes."""
+    return b'{"%s":"' % name.encode() + b"x" * (bytes_ - len(name) - 7) + b'"}'
+
+
+def faults_of(new: bytes, stored: Stored) -> Mapping[str, Sequence[str]]:
+    try:
+        decode(b'{"form":' + new + b"}", Free, stored={"form": stored})
+    except InvalidInput as refused:
+        return refused.errors
+    return {}
+
+
+def accepts(new: bytes, stored: Stored) -> bool:
+    found = faults_of(new, stored)
+    assert found in ({}, {"form": ["Expected at most 64 KiB of JSON."]})
+    return not found
+
+
+KIB = 1024
+LARGE = b'{"items":[' + b",".join(b'{"n":%d,"p":1.50}' % number for number in range(6_000)) + b'],"id":"7"}'
+
+
+def test_a_larger_object_that_is_stored_is_accepted_as_it_is():
+    assert len(LARGE) > 64 * KIB
+    turned = b'{"id": "7", "items"' + LARGE[8:].replace(b',"id":"7"', b"").replace(b",", b" , ")
+    for same in (LARGE, turned):
+        assert accepts(same, Stored(LARGE))
+    for other in (LARGE.replace(b"1.50", b"1.5", 1), LARGE[:-1] + b',"more":1}', LARGE.replace(b'"id"', b'"ID"')):
+        assert not accepts(other, Stored(LARGE))
+    assert not accepts(LARGE, Stored(sized(80 * KIB)))
+    assert accepts(sized(64 * KIB), Stored(LARGE))
+    assert not accepts(sized(64 * KIB + 1), Stored(LARGE))
+
+
+def test_members_that_nobody_can_change_do_not_count():
+    stored = Stored(LARGE, locked=("items", "id", "absent"))
+    own = sized(64 * KIB, "own")
+    assert accepts(LARGE[:-1] + b"," + own[1:], stored)
+    for more in (own.replace(b"x", b"xx", 1), own[:-1] + b',"absent":1}'):
+        assert not accepts(LARGE[:-1] + b"," + more[1:], stored)
+    assert not accepts(LARGE.replace(b"1.50", b"1.51", 1), stored)
+    assert accepts(own, stored), "whether a locked member may go is for the model to say"
+
+
+def test_an_object_that_is_too_large_is_told_beside_other_faults():
+    errors = refusal(b'{"form":' + LARGE + b',"count":"x","y":1}').errors
+    assert set(errors) == {"form", "count", "y"}
 
 
 def test_an_escape_in_a_text_changes_no_number_beside_it():

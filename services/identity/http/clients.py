@@ -19,6 +19,7 @@ from shared import clock
 from shared.database import Tx
 from shared.ids import parse_id
 from shared.web.answers import require_match, single
+from shared.web.free_objects import Stored, StoredObjects
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -33,6 +34,13 @@ async def client_is_there(request: Request[Any, Any, Any]) -> None:
     """Raises NotFound unless the organisation has the client of the path."""
     async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
         await clients.retrieve(tx, request.state["actor"], parse_id(request.path_params["client_id"]))
+
+
+async def stored_objects(request: Request[Any, Any, Any]) -> StoredObjects:
+    """The client's own objects as they are stored. Raises NotFound."""
+    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+        client = await clients.retrieve(tx, request.state["actor"], parse_id(request.path_params["client_id"]))
+    return {"custom_fields": Stored(client.custom_fields)}
 
 
 class ClientController(Controller):
@@ -90,7 +98,7 @@ class ClientController(Controller):
     @put(
         "/{client_id:str}",
         summary="Change a client; disabling one ends their sessions",
-        opt={"resource": client_is_there},
+        opt={"resource": client_is_there, "stored": stored_objects},
         responses=refusals(403, 404, 412, because={409: "The e-mail is taken"}),
     )
     async def change(

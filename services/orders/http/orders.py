@@ -11,12 +11,13 @@ from services.orders import views
 from services.orders.domain import reading, writing
 from services.orders.http.asking import Broker, hear_of
 from services.orders.http.bodies import ChangedOrderBody, OrderBody
-from services.orders.model import NUMBER_LENGTH, OrderStatus
+from services.orders.model import NUMBER_LENGTH, SIGNED_METADATA, OrderStatus
 from services.orders.views import OrderView
 from shared import clock
 from shared.database import Tx
 from shared.ids import parse_id
 from shared.web.answers import require_match, single
+from shared.web.free_objects import Stored, StoredObjects
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -39,7 +40,8 @@ from shared.web.patterns import ORDER_NUMBER
 SIGNED_STAYS = (
     "Of an order that a signature made, price, currency, quantity, user_id, engagement_id, service, service_id and "
     "number stay as they are, and so do the keys proposal_id, engagement_id and proposal_items of its metadata: send "
-    "these as they are, or leave metadata out. Other keys may be added, changed and removed."
+    "these as they are, or leave metadata out. Other keys may be added, changed and removed: the bound "
+    "of metadata counts these alone."
 )
 UNKNOWN = "A client, service, engagement or employee is none of the organisation's"
 SORT_FIELDS = ("id", "number", "status", "price", "created_at")
@@ -57,6 +59,14 @@ async def order_is_there(request: Request[Any, Any, Any]) -> None:
     """Raises NotFound unless the caller may see the order of the path."""
     async with request.app.state.database.single() as tx:
         await reading.retrieve(tx, request.state["actor"], parse_id(request.path_params["order_id"]))
+
+
+async def stored_objects(request: Request[Any, Any, Any]) -> StoredObjects:
+    """The order's own objects as they are stored. Raises NotFound."""
+    async with request.app.state.database.single() as tx:
+        order = await reading.retrieve(tx, request.state["actor"], parse_id(request.path_params["order_id"]))
+    locked = SIGNED_METADATA if order.is_signed else ()
+    return {"metadata": Stored(order.metadata, locked), "form_data": Stored(order.form_data)}
 
 
 class OrderController(Controller):
@@ -115,7 +125,7 @@ class OrderController(Controller):
         summary="Change an order; of one that a signature made, what was signed stays",
         description=SIGNED_STAYS,
         guards=[staff_only],
-        opt={"resource": order_is_there},
+        opt={"resource": order_is_there, "stored": stored_objects},
         responses=refusals(
             403, 404, 412, because={422: UNKNOWN, 409: "The number is taken, or what was signed would change"}
         ),

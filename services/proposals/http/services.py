@@ -16,6 +16,7 @@ from shared import clock
 from shared.database import Tx
 from shared.ids import parse_id
 from shared.web.answers import require_match, single
+from shared.web.free_objects import Stored, StoredObjects
 from shared.web.guards import staff_only
 from shared.web.idempotency import once
 from shared.web.inputs import Asker, Db, IdInPath, JSONBody
@@ -42,6 +43,13 @@ async def service_is_there(request: Request[Any, Any, Any]) -> None:
     """Raises NotFound unless the organisation has the template of the path."""
     async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
         await templates.retrieve(tx, request.state["actor"], parse_id(request.path_params["service_id"]))
+
+
+async def stored_objects(request: Request[Any, Any, Any]) -> StoredObjects:
+    """The template's own objects as they are stored. Raises NotFound."""
+    async with request.app.state.database.transaction(request.state["actor"].org_id) as tx:
+        template = await templates.retrieve(tx, request.state["actor"], parse_id(request.path_params["service_id"]))
+    return {"metadata": Stored(template.metadata)}
 
 
 class ServiceController(Controller):
@@ -94,7 +102,7 @@ class ServiceController(Controller):
     @put(
         "/{service_id:str}",
         summary="Change the fields of a service template that are sent",
-        opt={"resource": service_is_there},
+        opt={"resource": service_is_there, "stored": stored_objects},
         responses=refusals(403, 404, 412),
     )
     async def change(

@@ -342,3 +342,17 @@ async def test_numbers_that_json_has_and_databases_do_not_are_kept_or_refused_ne
             agency.admin, "POST", CLIENTS, content=text, headers={"content-type": "application/json"}
         )
         assert answer.status_code in (201, 400), (spelled, answer.text)
+
+
+async def test_custom_fields_that_an_earlier_release_took_can_be_sent_back(house: House) -> None:
+    agency = await house.found()
+    client = await made(house, agency)
+    path, large = f"{CLIENTS}/{client['id']}", {"a": "x" * 70_000}
+    async with house.database.transaction(agency.org_id) as tx:
+        await tx.run(
+            "update clients set custom_fields_sent = $2 where id = $1", UUID(client["id"]), msgspec.json.encode(large)
+        )
+    answer = await house.call(agency.admin, "PUT", path, json={"custom_fields": large, "phone": "1"})
+    assert (answer.status_code, answer.json()["custom_fields"], answer.json()["phone"]) == (200, large, "1")
+    refused = await house.call(agency.admin, "PUT", path, json={"custom_fields": large | {"b": 1}})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["custom_fields"])

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.orders.domain import writing
@@ -31,9 +32,9 @@ FREE = (
 )
 
 
-async def signed(orchestrator: Orchestrator, staff: Actor) -> str:
+async def signed(orchestrator: Orchestrator, staff: Actor, **changes: Any) -> str:
     """The path of an order that a signature made."""
-    command = place_order(staff.org_id)
+    command = place_order(staff.org_id, **changes)
     await orchestrator.ask("orders", "place", command, key=f"{command.saga_id}.order")
     return f"/api/orders/{command.order_id}"
 
@@ -317,6 +318,65 @@ async def test_what_an_order_answers_can_be_sent_back(service: Service, orchestr
     assert (again.status_code, again.json(), again.headers["etag"]) == (200, read.json(), read.headers["etag"])
     answer = await service.call(staff, "PUT", path, json=same | {"status": 2, "note": "paid"})
     assert (answer.status_code, answer.json()["status"], answer.json()["note"]) == (200, "Completed", "paid")
+
+
+def large_metadata() -> dict[str, Any]:
+    """What a signature writes of a proposal with long descriptions: 400 KiB, far more than a caller's own."""
+    items = [{"name": f"Item {number}", "description": "d" * 4096, "price": "1.50"} for number in range(100)]
+    return {"proposal_id": str(new_id()), "engagement_id": str(new_id()), "proposal_items": items}
+
+
+async def test_metadata_of_a_signature_can_be_sent_back_whatever_its_size(
+    service: Service, orchestrator: Orchestrator, staff: Actor
+):
+    written = large_metadata()
+    path = await signed(orchestrator, staff, metadata=msgspec.Raw(msgspec.json.encode(written)))
+    read = await service.call(staff, "GET", path)
+    assert read.json()["metadata"] == written
+    for same in (written, dict(reversed(written.items()))):
+        again = await service.call(staff, "PUT", path, json={"metadata": same, "note": "paid"})
+        assert (again.status_code, again.json()["metadata"], again.json()["note"]) == (200, written, "paid"), again.text
+    for own, status in (({"own": "x" * 60_000}, 200), ({"own": "x" * 66_000}, 400), ({}, 200)):
+        answer = await service.call(staff, "PUT", path, json={"metadata": written | own})
+        assert answer.status_code == status, answer.text
+    items = written["proposal_items"]
+    for other in (written | {"proposal_items": items[:1]}, {"own": 1}):
+        assert (await service.call(staff, "PUT", path, json={"metadata": other})).status_code == 409
+
+
+async def test_a_larger_object_than_may_be_is_refused_and_names_every_bad_field(
+    service: Service, owners: Owners, orchestrator: Orchestrator, staff: Actor
+):
+    large = {"a": "x" * 70_000}
+    order = await made(service, owners, staff, metadata={"a": 1})
+    for path in (f"/api/orders/{order['id']}", await signed(orchestrator, staff)):
+        answer = await service.call(
+            staff, "PUT", path, json={"metadata": large, "form_data": large, "quantity": 0}, headers={"if-match": '"x"'}
+        )
+        assert (answer.status_code, set(answer.json()["errors"])) == (400, {"metadata", "form_data", "quantity"})
+    assert (await service.call(staff, "PUT", f"/api/orders/{new_id()}", json={"metadata": large})).status_code == 404
+    client = whose(staff, order)
+    assert (await service.call(client, "PUT", path, json={"metadata": large})).status_code == 403
+
+
+async def test_an_object_that_an_earlier_release_took_can_be_sent_back(
+    service: Service, database: Database, owners: Owners, staff: Actor
+):
+    order = await made(service, owners, staff)
+    path, large = f"/api/orders/{order['id']}", {"a": "x" * 70_000}
+    async with database.transaction(staff.org_id) as tx:
+        await tx.run(
+            "update orders set metadata = $2, form_data = $2 where id = $1",
+            UUID(order["id"]),
+            msgspec.json.encode(large),
+        )
+    read = await service.call(staff, "GET", path)
+    same = {"metadata": large, "form_data": large}
+    again = await service.call(staff, "PUT", path, json=same)
+    assert (again.status_code, again.json()["form_data"], again.headers["etag"]) == (200, large, read.headers["etag"])
+    for field in same:
+        answer = await service.call(staff, "PUT", path, json={field: large | {"b": 1}})
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
 
 async def test_an_order_that_a_signature_made_is_cancelled_and_not_deleted(
