@@ -18,6 +18,7 @@ from deploy.nats_config import (
     new_seed,
     public_key,
     render,
+    routing,
 )
 from deploy.secret_folder import SecretFolder
 from deploy.server_places import (
@@ -40,6 +41,7 @@ _BROKERS: Final = f"{ADMINISTRATION}/brokers"
 _OPERATOR: Final = f"{ADMINISTRATION}/nats_url"
 _SYSTEM: Final = f"{ADMINISTRATION}/system_nats_url"
 _ALONE: Final = "nats/nats.conf"
+_ROUTING: Final = "nats/cluster.conf"
 _FIRST: Final = "nats:4222"
 
 
@@ -88,13 +90,15 @@ class BrokerFiles:
             self._folder.write(_BROKERS, spell_brokers(self._brokers))
         else:
             self._folder.remove(_BROKERS)
+            self._folder.remove(_ROUTING)
         for name in gone:
             self._folder.remove(_config_of(name))
 
     def _write_cluster(self, alone: NatsServer) -> NatsServer:
-        """A configuration for each server; returns one of them."""
+        """A configuration for each server; returns one of them. What all have in common is a file of its own."""
         system = self._url(_SYSTEM, f"{SYSTEM_USER}:{token_urlsafe(32)}")
         route_password = self._folder.ensure("nats/route_password", token_urlsafe(32))
+        self._folder.write(_ROUTING, routing(route_password, [each.routes for each in self._brokers]))
         config = alone
         for each in self._brokers:
             cluster = Cluster(

@@ -27,10 +27,10 @@ CLUSTER_NAME = "serx"
 SYSTEM_ACCOUNT = "$SYS"
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 MAX_STORE_BYTES = 1024**4
+"""More than the disk has: only the disk is the limit."""
 ROUTE_PING = "2s"
 ROUTE_PINGS = 2
 """After as many without an answer a route is closed. By NATS's own 30 s, a cluster is whole up to 50 s after a cut."""
-"""More than the disk has: only the disk is the limit."""
 
 
 class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +114,14 @@ def authorization(server: NatsServer) -> str:
     return "\n".join(["authorization {", "  users: [", *users, "  ]", "}", *_system_account(server.cluster), ""])
 
 
+def routing(password: str, places: Sequence[str]) -> str:
+    """The part of `cluster` that says who may be a route and where all servers are, for servers as `authorization` has.
+
+    Every server can have the same: it leaves itself out.
+    """
+    return "\n".join([*_routing(password, places), ""])
+
+
 def new_seed() -> str:
     """The seed of a new user's nkey: the secret half, from which the public one follows."""
     return nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode()
@@ -127,18 +135,24 @@ def public_key(seed: str) -> str:
 def _cluster(cluster: Cluster | None) -> list[str]:
     if cluster is None:
         return []
-    login = f"{ROUTE_USER}:{quote(cluster.route_password, safe='')}"
     return [
         "cluster {",
         f"  name: {_text(CLUSTER_NAME)}",
         f"  listen: {_text(f'{cluster.host}:{cluster.port}')}",
         f"  advertise: {_text(cluster.routes)}",
-        f"  authorization {{user: {_text(ROUTE_USER)}, password: {_text(cluster.route_password)}}}",
-        f"  routes: {_texts([f'nats://{login}@{place}' for place in cluster.others])}",
-        "  # One side of a cut may take its old route for alive, and refuses the new one until it knows better.",
-        f"  ping_interval: {_text(ROUTE_PING)}",
-        f"  ping_max: {ROUTE_PINGS}",
+        *(f"  {line}" for line in _routing(cluster.route_password, cluster.others)),
         "}",
+    ]
+
+
+def _routing(password: str, places: Sequence[str]) -> list[str]:
+    login = f"{ROUTE_USER}:{quote(password, safe='')}"
+    return [
+        f"authorization {{user: {_text(ROUTE_USER)}, password: {_text(password)}}}",
+        f"routes: {_texts([f'nats://{login}@{place}' for place in places])}",
+        "# One side of a cut may take its old route for alive, and refuses the new one until it knows better.",
+        f"ping_interval: {_text(ROUTE_PING)}",
+        f"ping_max: {ROUTE_PINGS}",
     ]
 
 

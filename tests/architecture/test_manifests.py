@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -14,13 +13,13 @@ import msgspec
 import pytest
 import yaml
 
-from deploy.local import binaries
 from deploy.operators import site
 from deploy.secret_files import make_secrets
 from deploy.status import places
 from shared.messaging.topology import PROCESSES, SERVICES
 from shared.settings import variable
 from tests.architecture.settings_table import shape_of
+from tests.support import nats_chart
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deploy/kubernetes"
@@ -351,19 +350,16 @@ def test_the_servers_of_the_examples_have_a_limit_for_each_resource():
             assert set(resources[kind]) == {"cpu", "memory", "ephemeral-storage"}
 
 
-def test_nats_takes_what_its_chart_makes_of_the_example(secrets: Path, tmp_path: Path):
-    """As the chart renders it: JSON, in which `$include` becomes a directive and `<< … >>` loses its quotes."""
-    told = example("nats.values.yaml")["config"]
-    config = {"jetstream": told["jetstream"]["merge"] | {"store_dir": str(tmp_path / "data")}, **told["merge"]}
-    text = re.sub(r'".*\$include": "(.*)",?', r"include \1;", json.dumps(config, indent=2))
-    text = re.sub(r'"<<\s+(.*)\s+>>"', r"\1", text)
-    for folder in ("nats-config", "nats-users"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "nats-config/nats.conf").write_text(text)
-    (tmp_path / "nats-users/users.conf").write_text((secrets / "nats/users.conf").read_text())
-    command = [str(binaries.find().nats_server), "-t", "-c", str(tmp_path / "nats-config/nats.conf")]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
+def test_the_brokers_of_the_example_are_on_three_nodes():
+    pod = nats_chart.pod_of(example("nats.values.yaml"))
+    (spread,) = pod["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert {key: spread[key] for key in ("topologyKey", "maxSkew", "minDomains", "whenUnsatisfiable")} == {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "minDomains": 3,
+        "whenUnsatisfiable": "DoNotSchedule",
+    }
 
 
 def example(name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 from nats.errors import NoRespondersError
 from nats.js.api import StreamConfig
 
-from deploy.local.ports import HOST
 from shared.messaging import stream_keeper
 from shared.messaging.connection import connected
 from shared.messaging.topology import STREAM_KEEPER
-from tests.support.rendered_brokers import NAMES, RenderedBrokers, rendered_brokers
+from tests.support.rendered_brokers import NAMES, RenderedBrokers, refused_route, rendered_brokers
 from tests.support.servers import until
 
 pytestmark = pytest.mark.timeout(90)
@@ -25,20 +23,6 @@ pytestmark = pytest.mark.timeout(90)
 async def brokers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RenderedBrokers]:
     async with rendered_brokers(tmp_path_factory.mktemp("brokers")) as running:
         yield running
-
-
-async def route(brokers: RenderedBrokers, name: str, login: dict[str, str]) -> bytes:
-    """What a server answers to somebody who would be a route: its greeting left out."""
-    reader, writer = await asyncio.open_connection(HOST, brokers.route_port(name))
-    greeting = json.loads((await reader.readline()).removeprefix(b"INFO "))
-    assert greeting["auth_required"]
-    told = {"verbose": False, "pedantic": False, "tls_required": False, "name": "stranger", "cluster": "serx"} | login
-    writer.write(b"CONNECT " + json.dumps(told).encode() + b"\r\nPING\r\n")
-    try:
-        async with asyncio.timeout(10):
-            return await reader.read(65536)
-    finally:
-        writer.close()
 
 
 async def test_a_process_publishes_to_every_server_what_all_keep(brokers: RenderedBrokers):
@@ -66,7 +50,7 @@ async def test_the_stream_keeper_makes_every_stream_with_three_replicas(brokers:
 
 @pytest.mark.parametrize("login", [{}, {"user": "route", "pass": "guessed"}], ids=["none", "a wrong one"])
 async def test_a_route_without_the_password_is_refused(brokers: RenderedBrokers, login: dict[str, str]):
-    assert b"-ERR 'Authorization Violation'" in await route(brokers, "n2", login)
+    assert await refused_route(brokers, "n2", login)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ class RenderedBrokers:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "secrets"
+        self.names: tuple[str, ...] = ()
         self._root = root
         self._places: dict[str, tuple[int, int]] = {}
         self._monitors: dict[str, int] = {}
@@ -39,6 +41,7 @@ class RenderedBrokers:
 
     def render(self, *names: str) -> None:
         """The servers of the cluster are these."""
+        self.names = names
         for name in names:
             self._places.setdefault(name, (free_port(), free_port()))
         nats = ",".join(f"{name}={HOST}:{self._places[name][0]}" for name in names)
@@ -61,14 +64,20 @@ class RenderedBrokers:
 
     async def start(self, name: str) -> None:
         """As its own host would: with a folder and a port for the monitoring of its own."""
-        text = (self.folder / "nats" / name / "nats.conf").read_text()
-        config = self._root / f"{name}.conf"
-        monitor = self._monitors.setdefault(name, free_port())
-        config.write_text(text.replace("SERVER", f"store-{name}").replace(f"{HOST}:8222", f"{HOST}:{monitor}"))
+        self._monitors.setdefault(name, free_port())
+        config, environment = self._configure(name)
         command = (str(binaries.find().nats_server), "-c", str(config))
         log = Log(self._root / f"{name}.log")
-        self._running[name] = await self._launcher.program(command, {}, log, dies_with_us=True)
+        self._running[name] = await self._launcher.program(command, environment, log, dies_with_us=True)
         await until(lambda: nats_ready(self._places[name][0]), within_seconds=30)
+
+    def _configure(self, name: str) -> tuple[Path, Mapping[str, str]]:
+        """Write a server's configuration; returns where it is, and the server's environment."""
+        text = (self.folder / "nats" / name / "nats.conf").read_text()
+        config = self._root / f"{name}.conf"
+        monitor = self._monitors[name]
+        config.write_text(text.replace("SERVER", f"store-{name}").replace(f"{HOST}:8222", f"{HOST}:{monitor}"))
+        return config, {}
 
     async def kill(self, name: str) -> None:
         process = self._running.pop(name)
@@ -88,7 +97,7 @@ class RenderedBrokers:
         async with connected(self.url("operator")) as connection:
             stream = connection.jetstream(timeout=2)
             try:
-                await stream.add_stream(StreamConfig(name="WHOLE", subjects=["whole"], num_replicas=len(NAMES)))
+                await stream.add_stream(StreamConfig(name="WHOLE", subjects=["whole"], num_replicas=len(self.names)))
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
                 return False
             return await stream.delete_stream("WHOLE")
@@ -99,9 +108,30 @@ async def rendered_brokers(root: Path) -> AsyncIterator[RenderedBrokers]:
     """Running, and empty."""
     brokers = RenderedBrokers(root)
     brokers.render(*NAMES)
-    try:
-        await asyncio.gather(*(brokers.start(name) for name in NAMES))
-        await until(brokers.is_whole, within_seconds=90)
+    async with all_running(brokers):
         yield brokers
+
+
+@asynccontextmanager
+async def all_running(brokers: RenderedBrokers) -> AsyncIterator[None]:
+    """With every server that was rendered, once they are a cluster."""
+    try:
+        await asyncio.gather(*(brokers.start(name) for name in brokers.names))
+        await until(brokers.is_whole, within_seconds=90)
+        yield
     finally:
         await brokers.end()
+
+
+async def refused_route(brokers: RenderedBrokers, name: str, login: Mapping[str, str]) -> bool:
+    """Whether a server turns somebody away who would be a route with this login."""
+    reader, writer = await asyncio.open_connection(HOST, brokers.route_port(name))
+    greeting = json.loads((await reader.readline()).removeprefix(b"INFO "))
+    told = {"verbose": False, "pedantic": False, "tls_required": False, "name": "stranger", "cluster": "serx", **login}
+    writer.write(b"CONNECT " + json.dumps(told).encode() + b"\r\nPING\r\n")
+    try:
+        async with asyncio.timeout(10):
+            answer = await reader.read(65536)
+    finally:
+        writer.close()
+    return greeting.get("auth_required", False) and b"-ERR 'Authorization Violation'" in answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,13 @@ def test_three_brokers_are_a_cluster_with_routes_to_each_other(tmp_path: Path):
     ):
         assert f"{line}\n" in text
     assert not (tmp_path / "nats/nats.conf").exists()
+    routes = [f"nats://route:{password}@{place}" for place in ("h1:6222", "r2:6333", "h3:6222")]
+    common = read(tmp_path, "nats/cluster.conf").splitlines()
+    assert common[:2] == [
+        f'authorization {{user: "route", password: "{password}"}}',
+        f"routes: {json.dumps(routes)}",
+    ]
+    assert all(f"\n  {line}\n" in text for line in common if not line.startswith("routes")), "as each server has it"
     orders = read(tmp_path, "orders/nats_url")
     seed = orders.partition("://")[2].partition("@")[0]
     assert orders == f"nats://{seed}@h1:4222,nats://{seed}@h2:4223,nats://{seed}@h3:4222"
@@ -123,6 +131,7 @@ def test_addresses_change_when_they_are_given_again_and_logins_stay(tmp_path: Pa
     assert read(tmp_path, "orders/database_dsn") == wanted
     assert read(tmp_path, "administration/orders_database_dsn") == wanted
     make_secrets(tmp_path, nats="nats:4222")
+    assert not (tmp_path / "nats/cluster.conf").exists()
     assert {name: read(tmp_path, name) for name in names} == was
 
 
