@@ -94,6 +94,13 @@ def migration_folders(service: str) -> list[Path]:
     return [folder for folder in folders if any(folder.glob("*.sql"))]
 
 
+def versions(service: str) -> frozenset[str]:
+    """Of the migrations that this release has for the service. Raises ValueError for an unknown service."""
+    return frozenset(
+        path.name.partition("_")[0] for folder in migration_folders(service) for path in folder.glob("*.sql")
+    )
+
+
 def _with_sslmode(dsn: str) -> str:
     """dbmate asks for TLS unless told otherwise; everything else we use does not."""
     parts = urlsplit(dsn)

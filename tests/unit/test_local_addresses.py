@@ -17,7 +17,7 @@ from deploy.local.demo import Demo
 from deploy.local.environment import Addresses
 from deploy.local.folder import DataFolder
 from deploy.local.ports import reserved
-from deploy.migrations import migration_dsns
+from deploy.migrations import migration_dsns, waiting_dsns
 from deploy.provisioning import login_dsn
 from shared.messaging.topology import PROCESSES, SERVICES
 
@@ -118,6 +118,14 @@ def test_one_dsn_does_for_one_service_and_not_for_two() -> None:
     assert migration_dsns(("orders",), {"SERX_MIGRATION_DSN": dsn}) == {"orders": dsn}
     with pytest.raises(Failure, match="SERX_ORDERS_MIGRATION_DSN"):
         migration_dsns(("orders", "identity"), {"SERX_MIGRATION_DSN": dsn})
+
+
+def test_waiting_for_a_schema_takes_the_services_own_login() -> None:
+    dsn = "postgresql://serx_orders:secret@127.0.0.1/orders"
+    assert waiting_dsns(("orders",), {"SERX_DATABASE_DSN": dsn}) == {"orders": dsn}
+    assert waiting_dsns(("orders",), {"SERX_ORDERS_DATABASE_DSN": dsn}) == {"orders": dsn}
+    with pytest.raises(Failure, match="To wait for the schema of orders, set SERX_ORDERS_DATABASE_DSN or SERX_DATA"):
+        waiting_dsns(("orders",), {"SERX_MIGRATION_DSN": dsn})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ports are not held")
