@@ -107,6 +107,8 @@ class _Files:
     def ensure_all(self, places: Places, wanted: Sequence[Listener]) -> None:
         """Make what is missing, and change the addresses that are to change."""
         admin = self._folder.ensure("postgres/password", token_urlsafe(32))
+        # As it is, without an end of line: what makes a Kubernetes Secret of the file would take that for a part of it.
+        self._folder.write("postgres/password", admin)
         server = server_dsn(places.postgres or _POSTGRES)
         fresh = login_dsn(server, user="postgres", password=admin, database="postgres")
         admin_dsn = self._ensure_dsn(f"{ADMINISTRATION}/admin_dsn", fresh, places)

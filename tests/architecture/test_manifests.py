@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deploy.operators import site
+from deploy.provisioning import OWNER_CONNECTIONS, ROLE_CONNECTIONS
 from deploy.secret_files import make_secrets
 from deploy.status import places
 from shared.messaging.topology import PROCESSES, SERVICES
@@ -25,12 +26,27 @@ ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deploy/kubernetes"
 OVERLAYS = ("development", "production")
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def generated(folder: str) -> list[dict[str, Any]]:
+    """The config maps that a kustomization makes, without the hash of their names."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": each["name"]},
+            "data": dict(literal.split("=", 1) for literal in each["literals"]),
+        }
+        for each in yaml.safe_load((MANIFESTS / folder / "kustomization.yaml").read_text())["configMapGenerator"]
+    ]
+
+
 BASE = [
     document
     for path in sorted((MANIFESTS / "base").glob("*.yaml"))
     for document in yaml.safe_load_all(path.read_text())
     if document["kind"] != "Kustomization"
-]
+] + generated("base")
 
 
 def of(kind: str, name: str) -> dict[str, Any]:
@@ -89,10 +105,12 @@ def test_the_compose_file_tells_a_process_what_it_needs_and_nothing_that_it_does
 @pytest.mark.parametrize("process", PROCESSES)
 def test_ports_and_probes_are_those_of_the_process(process: str):
     told, own = settings_of(process), container(process)
-    (port,) = own["ports"]
-    assert str(port["containerPort"]) == told["SERX_PORT"]
-    (served,) = of("Service", process)["spec"]["ports"]
-    assert (served["port"], served["targetPort"]) == (port["containerPort"], port["name"])
+    wanted = {"http": told["SERX_PORT"]}
+    if process == "gateway":
+        wanted["metrics"] = told["SERX_METRICS_PORT"]
+    assert {port["name"]: str(port["containerPort"]) for port in own["ports"]} == wanted
+    served = of("Service", process)["spec"]["ports"]
+    assert {port["targetPort"]: str(port["port"]) for port in served} == wanted
     paths = {probe: own[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {
         "startupProbe": "/health/live",
@@ -142,10 +160,13 @@ def test_a_process_is_confined(process: str):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_only_the_gateway_reaches_a_service_and_a_service_reaches_no_other(service: str):
+def test_the_gateway_operators_and_prometheus_reach_a_service_which_reaches_no_other(service: str):
     policy = of("NetworkPolicy", service)["spec"]
-    (way_in,) = policy["ingress"]
-    assert [each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in way_in["from"]] == ["gateway"]
+    callers = {name for name, labels in PODS.items() if lets_in(service, 8000, labels)}
+    assert callers == {"gateway", "operator"}
+    assert lets_in(service, 8000, PROMETHEUS, "monitoring")
+    assert not lets_in(service, 8000, PROMETHEUS)
+    assert not lets_in(service, 8000, STRANGER, "monitoring")
     ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert ports == {5432, 4222, 53}
     assert "ports" not in COMPOSE["services"][service]
@@ -229,7 +250,13 @@ def lets_in(policy: str, port: int, labels: dict[str, str], namespace: str | Non
     return False
 
 
+def documents_of(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((MANIFESTS / "examples" / name).read_text()))
+
+
+OPERATOR, OPERATOR_POLICY = documents_of("operator.yaml")
 PODS = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in workloads()}
+PODS |= {"operator": OPERATOR["metadata"]["labels"]}
 STRANGER = {"app.kubernetes.io/name": "stranger"}
 BROKER_POD = {"app.kubernetes.io/name": "nats"}
 DATABASE_POD = {"cnpg.io/cluster": "serx"}
@@ -238,7 +265,7 @@ PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
 def test_the_broker_is_reached_by_our_pods_alone_and_its_routes_and_monitoring_by_fewer():
     for name, labels in PODS.items():
-        assert lets_in("nats", 4222, labels) == (name in {*PROCESSES, "streams"}), name
+        assert lets_in("nats", 4222, labels) == (name in {*PROCESSES, "streams", "operator"}), name
         assert not lets_in("nats", 6222, labels)
         assert not lets_in("nats", 8222, labels)
     assert lets_in("nats", 6222, BROKER_POD)
@@ -249,28 +276,167 @@ def test_the_broker_is_reached_by_our_pods_alone_and_its_routes_and_monitoring_b
         assert not lets_in("nats", port, DATABASE_POD)
 
 
-def test_the_database_is_reached_by_services_and_the_migration_alone():
+def test_the_database_is_reached_by_services_the_migration_and_operators_alone():
     for name, labels in PODS.items():
-        assert lets_in("postgres", 5432, labels) == (name in {*SERVICES, "migration"}), name
+        assert lets_in("postgres", 5432, labels) == (name in {*SERVICES, "migration", "operator"}), name
         assert not lets_in("postgres", 8000, labels)
     for port in (5432, 8000, 9187):
         assert not lets_in("postgres", port, STRANGER)
         assert not lets_in("postgres", port, BROKER_POD)
 
 
-def test_the_gateway_is_reached_by_the_ingress_controller_alone():
+def test_the_gateway_is_reached_by_the_ingress_controller_and_operators_alone():
     ingress = {"app.kubernetes.io/name": "ingress-nginx"}
     assert lets_in("gateway", 8000, ingress, "ingress-nginx")
     assert not lets_in("gateway", 8000, ingress)
     assert not lets_in("gateway", 8000, STRANGER, "ingress-nginx")
-    assert not any(lets_in("gateway", 8000, labels) for labels in PODS.values())
+    assert not lets_in("gateway", 8000, PROMETHEUS, "monitoring")
+    assert {name for name, labels in PODS.items() if lets_in("gateway", 8000, labels)} == {"operator"}
+
+
+def test_the_metrics_of_the_gateway_are_for_prometheus_and_operators_alone():
+    port = int(settings_of("gateway")["SERX_METRICS_PORT"])
+    assert lets_in("gateway", port, PROMETHEUS, "monitoring")
+    assert not lets_in("gateway", port, PROMETHEUS)
+    assert not lets_in("gateway", port, STRANGER, "monitoring")
+    assert not lets_in("gateway", port, {"app.kubernetes.io/name": "ingress-nginx"}, "ingress-nginx")
+    assert {name for name, labels in PODS.items() if lets_in("gateway", port, labels)} == {"operator"}
+
+
+def test_prometheus_scrapes_each_process_once_where_its_metrics_are():
+    (job,) = example("prometheus.yaml")["scrape_configs"]
+    keep, *named = job["relabel_configs"]
+    scraped = {
+        (workload["metadata"]["name"], port["name"])
+        for workload in workloads()
+        for init in (False, True)
+        for each in pods_of(workload).get("initContainers" if init else "containers", [])
+        for port in each.get("ports", [{"name": "", "containerPort": 0}])
+        if re.fullmatch(
+            keep["regex"], ";".join(discovered(workload, port, init=init)[x] for x in keep["source_labels"])
+        )
+    }
+    assert scraped == {("gateway", "metrics"), *((service, "http") for service in SERVICES)}
+    assert {each["target_label"]: each["source_labels"] for each in named}["job"] == [f"{POD_LABEL}_name"]
+
+
+POD_LABEL = "__meta_kubernetes_pod_label_app_kubernetes_io"
+
+
+def discovered(workload: dict[str, Any], port: dict[str, Any], *, init: bool) -> dict[str, str]:
+    """What Prometheus knows of a container's port, by its discovery of pods."""
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    found = {"__meta_kubernetes_pod_label_" + re.sub(r"[^a-zA-Z0-9]", "_", key): value for key, value in labels.items()}
+    known = {
+        "__meta_kubernetes_pod_container_init": str(init).lower(),
+        "__meta_kubernetes_pod_container_port_name": port["name"],
+        "__meta_kubernetes_pod_label_serx_dev_kind": "",
+    }
+    return known | found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pod_of_a_new_release_waits_for_the_migration_as_the_service(service: str):
+    (wait,) = pod(service)["initContainers"]
+    assert wait["args"] == ["migrate", "--wait", service]
+    assert wait["image"] == container(service)["image"] == pods_of(of("Job", "migration"))["containers"][0]["image"]
+    assert wait["volumeMounts"] == container(service)["volumeMounts"], "its own secrets, no owner's"
+    assert wait["securityContext"] == container(service)["securityContext"]
+    assert container(service)["volumeMounts"][0]["name"] == "secrets"
+    assert of("Job", "migration")["spec"]["ttlSecondsAfterFinished"] <= 600, "the next one cannot be applied before"
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_replicas_are_on_different_nodes_where_there_are_two(process: str):
+    (spread,) = pod(process)["topologySpreadConstraints"]
+    assert spread["labelSelector"] == of("Deployment", process)["spec"]["selector"]
+    assert {key: value for key, value in spread.items() if key != "labelSelector"} == {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+
+
+def scaling(process: str) -> dict[str, Any]:
+    return of("HorizontalPodAutoscaler", process)["spec"]
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_replicas_are_added_before_a_process_has_used_up_its_core(process: str):
+    (metric,) = scaling(process)["metrics"]
+    target = metric["resource"]["target"]
+    assert target["type"] == "AverageValue", "not a share of what is asked for, which is what an idle process takes"
+    assert 500 <= int(target["averageValue"].removesuffix("m")) <= 800
+    assert int(container(process)["resources"]["limits"]["cpu"]) >= 1
+    assert scaling(process)["minReplicas"] == of("Deployment", process)["spec"]["replicas"] == 2
+
+
+def test_as_many_replicas_as_there_may_be_have_their_connections():
+    pool = int(settings_of("orders")["SERX_DATABASE_POOL_SIZE"])
+    most = 0
+    for service in SERVICES:
+        surge = of("Deployment", service)["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+        replicas = scaling(service)["maxReplicas"] + surge + STOPPING
+        assert pool * replicas <= ROLE_CONNECTIONS, service
+        most += pool * replicas + OWNER_CONNECTIONS
+    parameters = example("postgres.cloudnative-pg.yaml")["spec"]["postgresql"]["parameters"]
+    assert most + OTHERS <= int(parameters["max_connections"])
+
+
+STOPPING = 1
+"""Replicas that finish what they have begun while a rollout goes on to the next."""
+OTHERS = 20
+"""Connections of superusers, CloudNativePG, operators' commands and pods that wait for a migration."""
+
+
+def test_what_was_answered_is_on_two_of_three_instances_of_the_database():
+    spec = example("postgres.cloudnative-pg.yaml")["spec"]
+    assert spec["instances"] == 3
+    assert spec["affinity"]["podAntiAffinityType"] == "required"
+    assert spec["postgresql"]["synchronous"] == {
+        "method": "any",
+        "number": 1,
+        "dataDurability": "required",
+        "failoverQuorum": True,
+    }
+
+
+def test_the_superusers_password_is_the_one_that_provision_logs_in_with(secrets: Path):
+    """A Secret made of the file has it as it is: to its last byte."""
+    text = (MANIFESTS / "examples/postgres.cloudnative-pg.yaml").read_text()
+    (key, file), *_ = re.findall(r"--from-file=(\w+)=DIR/(\S+)", text)
+    assert key == "password"
+    admin = (secrets / "administration/admin_dsn").read_text()
+    assert f"//postgres:{(secrets / file).read_text()}@" in admin
+    (named,) = re.findall(r"create secret generic (\S+) --type=kubernetes.io/basic-auth", text)
+    assert yaml.safe_load(text)["spec"]["superuserSecret"] == {"name": named}
+    assert re.findall(r"--postgres (\S+):5432", text) == [f"{yaml.safe_load(text)['metadata']['name']}-rw"]
+
+
+def test_the_operators_pod_knows_where_everything_is_and_reaches_it(secrets: Path):
+    (own,) = OPERATOR["spec"]["containers"]
+    environ = {each["name"]: each["value"] for each in own["env"]} | {
+        "SERX_SECRETS_DIR": str(secrets / "administration")
+    }
+    found = places.found(None, environ)
+    for name, (address,) in {**found.processes, "gateway metrics": found.metrics["gateway"]}.items():
+        host, _, port = address.removeprefix("http://").partition(":")
+        assert host == name.partition(" ")[0]
+        assert int(port) in {each["port"] for each in of("Service", host)["spec"]["ports"]}
+    reached = {port["port"] for rule in OPERATOR_POLICY["spec"]["egress"] for port in rule["ports"]}
+    assert reached == {8000, int(settings_of("gateway")["SERX_METRICS_PORT"]), 5432, 4222, 53}
+    assert found.broker_login == site.found(None, environ).broker
+    assert OPERATOR["spec"]["volumes"] == pods_of(of("Job", "migration"))["volumes"]
+    assert selects(OPERATOR_POLICY["spec"]["podSelector"], OPERATOR["metadata"]["labels"])
 
 
 def test_no_manifest_trusts_a_network_that_nobody_has_named():
-    for path in MANIFESTS.rglob("*.yaml"):
-        for value in re.findall(r"SERX_TRUSTED_PROXIES[^\n]*value: \"([^\"]*)\"", path.read_text()):
-            with pytest.raises(ValueError, match="network"):
-                ip_network(value)
+    (told,) = [each["data"] for each in generated("overlays/production") if "SERX_PUBLIC_URL" in each["data"]]
+    with pytest.raises(ValueError, match="network"):
+        ip_network(told["SERX_TRUSTED_PROXIES"])
+    assert "SERX_TRUSTED_PROXIES" not in settings_of("gateway")
     assert COMPOSE["services"]["gateway"]["environment"]["SERX_TRUSTED_PROXIES"] == "${SERX_TRUSTED_PROXIES:-}"
 
 
@@ -372,7 +538,7 @@ def test_no_secret_is_in_a_manifest():
     assert [each for each in BASE if each["kind"] == "Secret"] == []
 
 
-@pytest.mark.parametrize("document", BASE, ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
+@pytest.mark.parametrize("document", [*BASE, OPERATOR, OPERATOR_POLICY], ids=by_name)
 def test_a_manifest_is_valid_strictly(document: dict[str, Any]):
     is_valid(document)
 
@@ -392,6 +558,28 @@ def test_an_overlay_builds_and_is_valid_strictly(overlay: str):
     assert len(documents) >= len(BASE)
     for document in documents:
         is_valid(document)
+    all_in_one_namespace(documents)
+    a_changed_setting_replaces_pods(documents)
+
+
+def all_in_one_namespace(documents: list[dict[str, Any]]) -> None:
+    """Which is there before what is in it: policies select pods of their own namespace."""
+    (namespace,) = [each["metadata"]["name"] for each in documents if each["kind"] == "Namespace"]
+    assert documents[0]["kind"] == "Namespace"
+    assert {each["metadata"]["namespace"] for each in documents[1:]} == {namespace}
+
+
+def a_changed_setting_replaces_pods(documents: list[dict[str, Any]]) -> None:
+    """A pod's template names its settings by a hash of what they say."""
+    made = {each["metadata"]["name"]: each["data"] for each in documents if each["kind"] == "ConfigMap"}
+    read = {
+        source["configMapRef"]["name"]
+        for document in documents
+        if document["kind"] == "Deployment"
+        for source in pods_of(document)["containers"][0]["envFrom"]
+    }
+    assert read == set(made)
+    assert {name.rpartition("-")[0] for name in made} == {each["metadata"]["name"] for each in generated("base")}
 
 
 def is_valid(document: dict[str, Any]) -> None:
