@@ -93,6 +93,8 @@ async def change(tx: Tx, found: Order, said: OrderFields, at: datetime) -> Order
     changed = found.changed(await _change(tx, found, said), at)
     if changed is found:
         return found
+    if changed.number != found.number:
+        await orders.lock_number(tx, found.org_id, changed.number)
     if not await orders.save(tx, changed):
         raise NumberTaken(changed.number)
     await outbox.put(tx, telling.event_of(telling.state_of(changed), "changed"))
@@ -137,6 +139,8 @@ async def _values(tx: Tx, org: UUID, client: UUID, said: OrderFields) -> dict[st
 
 async def _insert(tx: Tx, order: Order, number: str | UnsetType) -> Order:
     """Write the order under the number, or under one that is drawn until it is free."""
+    if number is not UNSET:
+        await orders.lock_number(tx, order.org_id, number)
     numbered = replace(order, number=_or(number, "") or draw_number())
     while not await orders.insert(tx, numbered):
         if number is not UNSET:

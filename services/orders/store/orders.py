@@ -12,7 +12,7 @@ import msgspec
 from services.orders.model import Client, Employee, Order, OrderStatus
 from services.orders.store.employees import ON_ORDER
 from shared.contracts.orders import BilledTo
-from shared.database import Tx, UniqueViolated
+from shared.database import Tx
 from shared.database.listing import Filter, Sort, by_itself, choice, pages
 from shared.database.tallies import tallied
 from shared.database.windows import Page, Window
@@ -43,7 +43,11 @@ insert into orders (id, org_id, version, number, client_id, engagement_id, statu
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 on conflict (org_id, number) do nothing
 """
-# A number that is taken changes nothing: PostgreSQL would log the violation. Two at the same time are for the index.
+# Taken before a number that somebody chose is written: the one who waits sees that it is taken.
+LOCK_NUMBER = """
+select pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2, 1))
+"""
+# A number that is taken changes nothing: PostgreSQL would log the violation.
 SAVE = """
 update orders set version = $3, number = $4, client_id = $5, engagement_id = $6, status = $7, price = $8,
   currency = $9, quantity = $10, service = $11, service_id = $12, note = $13, metadata = $14, form_data = $15,
@@ -148,22 +152,22 @@ async def lock(tx: Tx, org: UUID, order: UUID) -> Order | None:
     return None if row is None else row.order()
 
 
+async def lock_number(tx: Tx, org: UUID, number: str) -> None:
+    """Let nobody else choose the number for an order until the transaction ends."""
+    await tx.run(LOCK_NUMBER, org, number)
+
+
 async def insert(tx: Tx, order: Order) -> bool:
     """Write a new order; False, and nothing written, when its number is taken."""
     return bool(await tx.run(INSERT, *_arguments(order), order.created_at, order.updated_at, order.billed_to))
 
 
 async def save(tx: Tx, order: Order) -> bool:
-    """Write what a locked order is now; False when its number is taken.
+    """Write what a locked order is now; False, and nothing written, when its number is taken.
 
-    Where another took it in the same moment, the transaction is lost.
+    Another number than it had is to be locked (`lock_number`).
     """
-    try:
-        return bool(await tx.run(SAVE, *_arguments(order), order.updated_at))
-    except UniqueViolated as error:
-        if error.constraint == "order_number":
-            return False
-        raise
+    return bool(await tx.run(SAVE, *_arguments(order), order.updated_at))
 
 
 async def delete(tx: Tx, order: Order, at: datetime) -> None:

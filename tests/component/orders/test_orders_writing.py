@@ -561,6 +561,39 @@ async def test_a_number_that_is_taken_is_no_error_of_the_database(
     assert (await service.call(staff, "GET", f"/api/orders/{order['id']}")).json()["note"] == "b"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_the_second_who_chooses_a_number_waits_and_finds_it_taken(
+    service: Service,
+    owners: Owners,
+    staff: Actor,
+    database: Database,
+    databases: Databases,
+    dsn: str,
+    method: str,
+):
+    """Else the unique index would refuse it: an error in PostgreSQL's log, as often as two callers like."""
+    first, second = [await made(service, owners, staff) for _ in range(2)]
+    chosen = OrderFields(number="CHOSEN01", service="x")
+
+    async def come_late() -> None:
+        async with database.transaction(staff.org_id) as tx:
+            found = await writing.lock(tx, staff, UUID(second["id"]))
+            with pytest.raises(NumberTaken):
+                await writing.change(tx, found, chosen, clock.now())
+            await writing.change(tx, found, OrderFields(note="the transaction is whole"), clock.now())
+
+    async with database.transaction(staff.org_id) as tx:
+        if method == "PUT":
+            await writing.change(tx, await writing.lock(tx, staff, UUID(first["id"])), chosen, clock.now())
+        else:
+            await writing.create(tx, staff, UUID(first["user_id"]), chosen, clock.now())
+        late = asyncio.ensure_future(come_late())
+        await until(lambda: is_waiting_for_a_lock(databases, dsn))
+    await late
+    answer = await service.call(staff, "GET", f"/api/orders/{second['id']}")
+    assert (answer.json()["note"], answer.json()["number"]) == ("the transaction is whole", second["number"])
+
+
 @pytest.mark.parametrize(
     ("refused", "type_"),
     [(b"{", "application/json"), (b"", "application/json"), (b'{"name": 1}', "application/json"), (b"x", "text/plain")],
