@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from services.identity.domain.credentials import revoked
-from services.identity.model.credentials import ApiToken, check_token, hash_of
+from services.identity.model.credentials import MOST_TOKENS, ApiToken, check_token, hash_of
+from services.identity.model.errors import TooManyTokens
 from services.identity.store import clients, tokens
 from shared.database import Tx
 from shared.database.windows import Page
@@ -32,7 +33,7 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True):
 async def make(tx: Tx, actor: Actor, new: NewToken, at: datetime) -> ApiToken:
     """A token that acts as the actor, or as a client.
 
-    Raises InvalidInput, and RefersToNothing for a client who is not there.
+    Raises InvalidInput, RefersToNothing for a client who is not there, and TooManyTokens.
     """
     check_token(role=new.role, client_id=new.client_id, expires_at=new.expires_at, at=at)
     if new.client_id is not None:
@@ -49,6 +50,9 @@ async def make(tx: Tx, actor: Actor, new: NewToken, at: datetime) -> ApiToken:
         created_at=at,
         expires_at=new.expires_at,
     )
+    await tokens.lock_person(tx, token.org_id, token.actor_id)
+    if await tokens.count_of_person(tx, token.org_id, token.actor_id, at) >= MOST_TOKENS:
+        raise TooManyTokens
     await tokens.insert(tx, token, hash_of(new.secret))
     return token
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from services.identity import views
 from services.identity.domain import tokens
 from services.identity.domain.tokens import NewToken
-from services.identity.model.credentials import new_secret
+from services.identity.model.credentials import MOST_TOKENS, new_secret
 from services.identity.views import NewTokenView, TokenView
 from shared import clock
 from shared.database import Tx
@@ -73,7 +73,13 @@ class TokenController(Controller):
 
     @post(
         summary="Make an API token; its secret is shown this once",
-        responses=refusals(403, because={422: "The client does not exist"}),
+        responses=refusals(
+            403,
+            because={
+                422: "The client does not exist",
+                409: f"{MOST_TOKENS} tokens that have not expired act as this person, which is the most",
+            },
+        ),
     )
     async def create(
         self, request: Request[Any, Any, Any], actor: Asker, database: Db, data: JSONBody[TokenBody]

@@ -18,6 +18,8 @@ from shared.web.actor import Actor, Role
 
 PREFIX: Final = "serx_"
 LAST_USE_PRECISION: Final = timedelta(minutes=1)
+MOST_TOKENS: Final = 100
+"""Of one person at a time, expired ones left out: each has a rate limit of its own."""
 _SECRET_BYTES: Final = 32
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "identity"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from services.identity.model.credentials import MOST_TOKENS
 from services.identity.model.people import EmailHolder
 from shared.errors import DomainError, Forbidden, StateForbids
 from shared.ids import OrgId
@@ -40,6 +41,13 @@ class TooManyFailures(DomainError):
         super().__init__("There were too many failed logins. Wait a little before the next one.")
         self.wait_seconds = wait_seconds
         self.headers: Mapping[str, str] = {"retry-after": str(max(1, math.ceil(wait_seconds)))}
+
+
+class TooManyTokens(StateForbids):
+    """As many API tokens act as this person as may."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MOST_TOKENS} API tokens act as this person, which is the most: revoke one to make another.")
 
 
 class CredentialRejected(DomainError):

@@ -22,6 +22,14 @@ INSERT = """
 insert into api_tokens (org_id, id, name, role, made_by, client_id, created_at, expires_at, secret_hash)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
+# One new token of a person after another, so that each sees those before it.
+LOCK_PERSON = """
+select pg_advisory_xact_lock(hashtextextended('tokens ' || $1::uuid::text || $2::uuid::text, 0))
+"""
+COUNT_OF_PERSON = """
+select count(*) from api_tokens where org_id = $1 and (client_id = $2 or made_by = $2 and client_id is null)
+  and (expires_at is null or expires_at > $3)
+"""
 PAGES = pages(
     tallied("api_tokens"),
     f"""
@@ -78,6 +86,16 @@ async def insert(tx: Tx, token: ApiToken, secret_hash: bytes) -> None:
         token.expires_at,
         secret_hash,
     )
+
+
+async def lock_person(tx: Tx, org: OrgId, person: UUID) -> None:
+    """Let no other token that acts as the person be made until the transaction ends."""
+    await tx.run(LOCK_PERSON, org, person)
+
+
+async def count_of_person(tx: Tx, org: OrgId, person: UUID, at: datetime) -> int:
+    """How many tokens act as the person, without those that have expired."""
+    return await tx.value(COUNT_OF_PERSON, org, person, at)
 
 
 async def page(tx: Tx, org: OrgId, window: Window) -> Page[ApiToken]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 from services.identity.announcing import BELIEVED_SECONDS
-from services.identity.model.credentials import Session, hash_of, sign_session
+from services.identity.model.credentials import MOST_TOKENS, Session, hash_of, sign_session
 from shared import clock
 from shared.contracts.identity import CredentialRevoked
 from shared.database import Database
@@ -165,6 +166,35 @@ async def test_a_client_who_is_not_there_is_422(database: Database, identity: Ga
         answer = await identity.call(agency.admin, "POST", "/api/tokens", json=body)
         assert answer.status_code == 422
         assert set(answer.json()["errors"]) == {"client_id"}
+
+
+async def test_a_person_has_a_hundred_tokens_at_most_however_many_are_made_at_once(
+    database: Database, identity: Gateway
+) -> None:
+    agency = await found(database)  # with a token already
+    client = await add_client(database, agency.org_id)
+    of_client = {"role": "client", "client_id": str(client)}
+
+    async def tried(body: dict[str, Any], times: int) -> Counter[int]:
+        calls = [identity.call(agency.admin, "POST", "/api/tokens", json=FOREVER | body) for _ in range(times)]
+        return Counter(answer.status_code for answer in await asyncio.gather(*calls))
+
+    assert await tried({}, MOST_TOKENS - 10) == {201: MOST_TOKENS - 10}
+    assert await tried({"role": "admin"}, 12) == {201: 9, 409: 3}
+    assert await tried(of_client, MOST_TOKENS + 3) == {201: MOST_TOKENS, 409: 3}
+    person = {"name_f": "Eve", "name_l": "Roe", "email": "eve@agency.example", "role": "admin"}
+    colleague = UUID((await identity.call(agency.admin, "POST", "/api/users", json=person)).json()["id"])
+    answer = await identity.call(agency.staff(colleague, Role.ADMIN), "POST", "/api/tokens", json=FOREVER)
+    assert answer.status_code == 201
+    refused = await identity.call(agency.admin, "POST", "/api/tokens", json=FOREVER)
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["detail"].startswith("100 API tokens act as this person")
+    async with database.transaction(agency.org_id) as tx:
+        await tx.run("update api_tokens set expires_at = now() where id = $1", agency.founding.token_id)
+    assert await tried({}, 2) == {201: 1, 409: 1}
+    listed = (await identity.call(agency.admin, "GET", "/api/tokens?limit=1")).json()["data"][0]["id"]
+    assert (await identity.call(agency.admin, "DELETE", f"/api/tokens/{listed}")).status_code == 204
+    assert await tried({}, 2) == {201: 1, 409: 1}
 
 
 async def test_tokens_are_paged_and_sorted(database: Database, identity: Gateway) -> None:
