@@ -29,9 +29,9 @@ from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from gateway.upstream_metrics import places_seen
 from shared import metrics
+from shared.loops import started
 from shared.messaging.bus import Bus, end
 from shared.messaging.failover import Failover
-from shared.messaging.loops import started
 from shared.metrics import version
 from shared.web import problems
 from shared.web.app import Lifespan, run_process

@@ -24,6 +24,7 @@ else:  # generic in the stubs only
 
 CHECK_CLIENT: Final = {"client_connection_check_interval": "1s"}
 """A setting of the session: how often the server looks whether the client of a running statement is still there."""
+ANY_SERVER: Final = connect_utils.SessionAttribute.any
 SILENT_SECONDS: Final = 5
 """A peer that acknowledges nothing for that long is gone."""
 _PARSE: Final = "_parse_connect_dsn_and_args"
@@ -39,6 +40,9 @@ _OPTIONS: Final = {
 
 class Connection(_Driver):
     """A connection that is closed where asyncpg's own would send a CancelRequest, and that notices a silent peer."""
+
+    life = ""
+    """Of its server, from a start or a recovery to the next; another server's differs."""
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)

@@ -23,18 +23,24 @@ from shared.database.errors import CommitUnknown, DatabaseAway, translated
 from shared.database.group_commit import GroupCommit
 from shared.database.primary import Primary
 from shared.database.transaction import Joint, Single, Tx
+from shared.loops import started
 from shared.settings import ServiceSettings
+from shared.telemetry import log
 
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
 CALL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 """Then we hang up: the server is silent, or a commit waits for its standby, which no time limit of the server ends."""
+SLOW_SECONDS = 2.0
+"""A connection in use for longer: it is looked whether its server is still the primary."""
 LARGE_READS_AT_ONCE = 2
 """A read of some MiB is in memory two or three times until its rows are decoded."""
 _IS_THERE = """
 select true
 """
+
+_log = log(__name__)
 
 Committed = Callable[[list[Any]], None]
 
@@ -49,6 +55,7 @@ class Database:
         self._pool_size = pool_size
         self._wait_seconds = wait_seconds
         self._connections: Connections | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._large_reads = asyncio.Semaphore(LARGE_READS_AT_ONCE)
         self.group_commit = GroupCommit(self._committed)
         self.on_commit: Committed = _tell_nobody
@@ -66,9 +73,13 @@ class Database:
     async def open(self) -> None:
         """Be ready. Connects lazily, so that a service starts while its database is still away."""
         self._connections = Connections(self._connect, size=self._pool_size, wait_seconds=self._wait_seconds)
+        self._watching = started(self._watch(self._connections))
 
     async def close(self) -> None:
         await self.group_commit.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         if self._connections is not None:
             await self._connections.close()
         await self._primary.close()
@@ -171,6 +182,16 @@ class Database:
             raise DatabaseAway("not open")
         with translated():
             return self._connections, await self._connections.take()
+
+    async def _watch(self, connections: Connections) -> None:
+        """Leave a server that has been replaced: one that is frozen, or waits for a standby that has left it."""
+        while True:
+            await asyncio.sleep(SLOW_SECONDS / 2)
+            if connections.longest_use_seconds < SLOW_SECONDS:
+                continue
+            life = await self._primary.look()
+            if life is not None and (left := connections.leave_all_but(life)):
+                _log.warning("another server is the primary now; the former one's connections are closed", count=left)
 
     async def _connect(self) -> Connection:
         connection = await self._primary.connect()

@@ -14,19 +14,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from shared.database.driver import CHECK_CLIENT, Connection, places
+from shared.database.driver import ANY_SERVER, CHECK_CLIENT, Connection, places
+from shared.database.errors import LINK_ERRORS
 from shared.telemetry import log
 
 HEAD_START_SECONDS: Final = 0.3
+LOOK_SECONDS: Final = 1.0
 LOOK = """
 select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as is_read_only,
     -- Statistics are reset by recovery from a crash, in which the postmaster may go on.
     concat_ws(' ', pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time()) as life,
-    current_setting('synchronous_commit') in ('off', 'local') as is_lazy
+    current_setting('synchronous_commit') in ('off', 'local') as is_lazy,
+    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline
 """
 WRITE_AND_WAIT = """
 select pg_logical_emit_message(true, 'serx', '')
@@ -39,6 +42,15 @@ _log = log(__name__)
 
 class NotPrimary(ConnectionError):
     """The server answers, but takes no writes: a standby, or read-only."""
+
+
+class Seen(NamedTuple):
+    """A server that takes writes."""
+
+    timeline: str
+    """Eight digits; each promotion begins a later one."""
+    life: str
+    place: tuple[str, int]
 
 
 class Primary:
@@ -63,9 +75,24 @@ class Primary:
             if not self.order:
                 self.order = places(self._dsn)
             connection = await first([partial(self._reach, place) for place in self.order])
-        if len(self.order) > 1:
-            self.order.sort(key=lambda place: place != connection.place)
+        self._prefer(connection.place)
         return connection
+
+    async def look(self) -> str | None:
+        """The life of the server that was promoted last; None when none that takes writes answers.
+
+        It is the one to connect to from now on, whatever another that takes itself for the primary says.
+        """
+        answers = await asyncio.gather(*(self._see(place) for place in self.order), return_exceptions=True)
+        if strange := [
+            each for each in answers if isinstance(each, BaseException) and not isinstance(each, LINK_ERRORS)
+        ]:
+            raise strange[0]
+        if not (seen := [each for each in answers if isinstance(each, Seen)]):
+            return None
+        last = max(seen, key=lambda each: each.timeline)
+        self._prefer(last.place)
+        return last.life
 
     async def close(self) -> None:
         """Give up what is still waiting for a standby."""
@@ -74,7 +101,18 @@ class Primary:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _reach(self, place: tuple[str, int]) -> Connection:
+    def _prefer(self, place: tuple[str, int]) -> None:
+        if len(self.order) > 1:
+            self.order.sort(key=lambda each: each != place)
+
+    async def _see(self, place: tuple[str, int]) -> Seen:
+        async with asyncio.timeout(LOOK_SECONDS):
+            connection, seen = await self._asked(place)
+        connection.terminate()
+        return Seen(seen["timeline"], seen["life"], place)
+
+    async def _asked(self, place: tuple[str, int]) -> tuple[Connection, asyncpg.Record]:
+        """A connection, and what its server says of itself. Raises NotPrimary when it takes no writes."""
         connection = await self._open(place)
         try:
             seen = await connection.fetchrow(LOOK)
@@ -84,6 +122,11 @@ class Primary:
         except BaseException:
             connection.terminate()
             raise
+        connection.life = seen["life"]
+        return connection, seen
+
+    async def _reach(self, place: tuple[str, int]) -> Connection:
+        connection, seen = await self._asked(place)
         if seen["is_lazy"]:
             connection.terminate()
             self._insist()
@@ -100,6 +143,7 @@ class Primary:
             port=port,
             timeout=self._wait_seconds,
             connection_class=Connection,
+            target_session_attrs=ANY_SERVER,  # whatever the DSN says: what is looked at next tells more
             server_settings=self._settings,
             **self._options,
         )

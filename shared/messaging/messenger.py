@@ -13,13 +13,13 @@ from shared import metrics, telemetry
 from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.database.tallies import keep_folded
 from shared.failpoints import without
+from shared.loops import started
 from shared.messaging import gauges, topology
 from shared.messaging.bus import Bus, end
 from shared.messaging.consumer import Consumer, Handlers
 from shared.messaging.durability import warn_if_lazy
 from shared.messaging.failover import Failover
 from shared.messaging.incoming import Incoming
-from shared.messaging.loops import started
 from shared.messaging.outbox import PRUNE_OUTBOX, Outbox
 from shared.messaging.streams import StreamWatch
 from shared.telemetry import log

@@ -16,11 +16,11 @@ import pytest
 import pytest_asyncio
 
 from shared.ids import new_id
+from shared.loops import started
 from shared.messaging import stream_keeper
 from shared.messaging.bus import Ask, Bus, Message, end
 from shared.messaging.failover import Failover
 from shared.messaging.incoming import Incoming
-from shared.messaging.loops import started
 from shared.messaging.stream_api import ApiRefused, StreamApi
 from shared.messaging.stream_keeper import Look
 from shared.messaging.stream_layout import consumers

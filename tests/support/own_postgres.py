@@ -6,8 +6,8 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ class OwnPostgres:
 
     dsn: str
     port: int
+    data: Path
     _recipe: Recipe
     _log: Log
     _process: asyncio.subprocess.Process | None = None
@@ -49,6 +50,30 @@ class OwnPostgres:
     def kill_backend(self, process: int) -> None:
         """SIGKILL to one of its processes."""
         os.kill(process, signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections, by its kernel, and says nothing."""
+        assert self._process is not None
+        pid = self._process.pid
+        pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for each in pids:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in pids:
+                os.kill(each, signal.SIGCONT)
+
+    async def become_standby(self) -> None:
+        """Of nobody: it is in recovery from now on, until it is promoted."""
+        await self.stop()
+        (self.data / "standby.signal").touch()
+        await self.start()
+
+    async def promote(self) -> None:
+        """It takes writes from now on, on a timeline of its own."""
+        await self.ask("select pg_promote()")
 
     async def ask(self, sql: str, *arguments: Any) -> Any:
         """The first column of the first row, over a connection that waits for no standby and may always write."""
@@ -85,17 +110,17 @@ class OwnPostgres:
 
 
 @asynccontextmanager
-async def own_postgres(root: Path) -> AsyncIterator[OwnPostgres]:
-    """One that runs."""
+async def own_postgres(root: Path, password: str | None = None) -> AsyncIterator[OwnPostgres]:
+    """One that runs; the administrator's password is a new one if none is given."""
     found = binaries.find()
-    password = secrets.token_hex(8)
+    password = password or secrets.token_hex(8)
     with opened(root, found.postgres_major) as folder, reserved(folder, 0) as ports:
         port = ports["postgres"]
         dsn = f"postgresql://postgres:{password}@{HOST}:{port}/postgres"
         launcher = Launcher({}, Log(folder.log("launcher")))
         await postgres.initialise(launcher, found, folder, password)
         recipe = postgres.recipe(launcher, found, folder, port, dsn)
-        server = OwnPostgres(dsn, port, recipe, Log(folder.log("postgres")))
+        server = OwnPostgres(dsn, port, folder.postgres, recipe, Log(folder.log("postgres")))
         await server.start()
         try:
             yield server
