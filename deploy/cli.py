@@ -35,6 +35,11 @@ COMMANDS = {
 }
 """A name, where the function or group of commands is, and its line in `serx --help`."""
 
+HELP = """Service-Engine-X: one signature becomes an engagement, its projects and an order.
+
+Each command's help names the variables that it reads. What is not set is looked for in the folder SERX_SECRETS_DIR.
+"""
+
 Process = Literal["gateway", "identity", "proposals", "engagements", "conversations", "orders"]
 
 
@@ -57,7 +62,7 @@ def _dispatch(arguments: list[str]) -> None:
         return
     from cyclopts import App
 
-    app = App(name="serx", help="Service-Engine-X: one signature becomes an engagement, its projects and an order.")
+    app = App(name="serx", help=HELP)
     app.version = _version
     for name, (place, line) in COMMANDS.items():
         # In `serx --help` the line has to do: the whole text would mean importing every command.

@@ -35,7 +35,8 @@ def demonstrate(
 
     SERX_TOKEN is the API token of an administrator. Without one, that of the demo in the data folder of a running
     `serx up` is used. Where there is none either, a demo organisation is founded, as `serx org create` does it, which
-    needs the same SERX_DATABASE_DSN; its token is shown.
+    needs the same SERX_DATABASE_DSN or SERX_IDENTITY_DATABASE_DSN; its token is shown. SERX_PUBLIC_URL is the address
+    in the links that are shown; the gateway's when not set.
 
     Parameters
     ----------

@@ -26,8 +26,14 @@ _PATIENCE_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.2
 
 
-app = App(name="listeners", help="Services that are added to hear events.")
-Folder = Annotated[Path | None, Parameter(name="--data-dir", help="Data folder of a running `serx up`; .serx.")]
+app = App(name="listeners")
+Folder = Annotated[
+    Path | None,
+    Parameter(
+        name="--data-dir",
+        help="Data folder of a running `serx up`; .serx, unless SERX_NATS_URL or SERX_LISTENERS name an installation.",
+    ),
+]
 
 
 @app.command
@@ -59,8 +65,8 @@ def add(name: str, *, hears: str, data_dir: Folder = None) -> None:
 def list_all(*, data_dir: Folder = None) -> None:
     """Show the listeners of an installation, and how each logs in.
 
-    Those that SERX_LISTENERS names (`serx secrets` writes it among the administration's secrets), else those of the
-    data folder.
+    Those that SERX_LISTENERS names (`serx secrets` writes it among the administration's secrets, and each login as
+    SERX_LISTENER-BILLING_NATS_URL or its like), else those of the data folder.
     """
     for each, login in (logins := _logins(data_dir)):
         print(f"{each.name} hears {', '.join(each.events)}: {login}")

@@ -38,8 +38,9 @@ def create(
 ) -> None:
     """Create an organisation with its first administrator, and show that one's API token, once.
 
-    SERX_DATABASE_DSN says where the identity service's database is, as that service's role. The administrator's
-    password is asked for, or taken from SERX_ADMIN_PASSWORD; it has at least 12 characters.
+    SERX_DATABASE_DSN, or else SERX_IDENTITY_DATABASE_DSN, says where the identity service's database is, as that
+    service's role. The administrator's password is asked for, or taken from SERX_ADMIN_PASSWORD; it has at least 12
+    characters.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def found(org_name: str, email: str, admin_name: str, password: str) -> Founding
     """Found an organisation in the database that the environment names. Raises Failure."""
     dsn = setting(_DSN, _IDENTITY_DSN)
     if not dsn:
-        raise Failure(f"To create an organisation, set {_DSN} to the database of the identity service.")
+        raise Failure(f"To create an organisation, set {_DSN} or {_IDENTITY_DSN} to the identity service's database.")
     founding = _founding(org_name, email, admin_name, password)
     asyncio.run(_found(dsn, founding))
     return founding
@@ -100,7 +101,7 @@ async def _found(dsn: str, founding: Founding) -> None:
         async with database.transaction(founding.org_id) as tx:
             await found_organisation(tx, founding)
     except DatabaseAway as error:
-        raise Failure(f"The database that {_DSN} names cannot be reached ({error}).") from error
+        raise Failure(f"The database of the identity service cannot be reached ({error}).") from error
     finally:
         await database.close()
 

@@ -20,7 +20,7 @@ from deploy.operators.options import AsJson
 
 SYSTEM: Final = "SERX_SYSTEM_NATS_URL"
 
-app = App(name="brokers", help="The servers of a NATS cluster: list, remove one that is gone, move the leader.")
+app = App(name="brokers")
 
 
 @app.default
@@ -49,7 +49,7 @@ def remove(
     """Take a server that is gone for good out of the cluster, so that it does not count for the majority any more.
 
     Each stream that had a copy there gets one at another server, if there is one. A server that comes back under
-    the same name, with an empty disk, need not be removed.
+    the same name, with an empty disk, need not be removed. SERX_SYSTEM_NATS_URL is as for `serx brokers`.
     """
     asyncio.run(_remove(name))
     print(f"{name} is none of the brokers any more.")
@@ -57,7 +57,10 @@ def remove(
 
 @app.command
 def step_down() -> None:
-    """Have the servers choose another leader of the cluster, before its server is stopped."""
+    """Have the servers choose another leader of the cluster, before its server is stopped.
+
+    SERX_SYSTEM_NATS_URL is as for `serx brokers`.
+    """
     asyncio.run(_step_down())
     print("The brokers choose another leader.")
 

@@ -21,7 +21,8 @@ def up(
 
     Starts PostgreSQL, NATS, the five services and the gateway, migrates, makes a demo organisation and walks one
     proposal from draft to signature. Whatever dies is started again. A second start finds its data again. While it
-    serves, `ready.json` in the data folder says what runs where, and how to log in.
+    serves, `ready.json` in the data folder says what runs where, and how to log in. The processes take their settings
+    from SERX_* in the environment; SERX_ROLE_CONNECTIONS is how many connections to PostgreSQL each service may have.
 
     Parameters
     ----------

@@ -46,7 +46,10 @@ def spell(span: timedelta | None) -> str | None:
 
 DataDir = Annotated[
     Path | None,
-    Parameter(help="Data folder of a running `serx up`; .serx, unless SERX_…_DATABASE_DSN name other databases."),
+    Parameter(
+        help="Data folder of a running `serx up`; .serx, unless SERX_ORDERS_DATABASE_DSN and its like name other"
+        " databases, and SERX_NATS_URL their broker, as a user who may publish everything."
+    ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 _A_SPAN = Parameter(converter=duration, n_tokens=1, show_default=spell)
