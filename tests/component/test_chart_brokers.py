@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import posixpath
 import re
+import signal
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import nats.errors
 import pytest
 import yaml
 
 from deploy.brokers.cluster import system_account
 from deploy.local.ports import HOST
+from deploy.secret_files import make_secrets
 from deploy.server_places import read_brokers
 from shared.messaging import stream_keeper
 from shared.messaging.connection import connected
 from shared.messaging.topology import STREAM_KEEPER
 from tests.support import nats_chart
 from tests.support.rendered_brokers import RenderedBrokers, all_running, refused_route
+from tests.support.servers import until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -46,7 +52,15 @@ class ChartBrokers(RenderedBrokers):
             place = pod / path.removeprefix("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
-        return pod / f"{nats_chart.CONFIG_FOLDER}/nats.conf".removeprefix("/"), {"SERVER_NAME": name}
+        return pod / f"{nats_chart.CONFIG_FOLDER}/nats.conf".removeprefix("/"), {
+            "SERVER_NAME": name,
+            **VALUES["container"]["env"],
+        }
+
+    def reload(self, name: str) -> None:
+        """As the chart's reloader does when a mounted file has changed."""
+        self._configure(name)
+        os.kill(int((self._root / name / "var/run/nats/nats.pid").read_text()), signal.SIGHUP)
 
     def _mounted(self) -> dict[str, str]:
         """The files of the secret that the values name, by the command above them, where they are mounted."""
@@ -98,6 +112,23 @@ async def test_a_service_logs_in_to_each_server_and_is_held_to_its_own_subjects(
         await connection.publish("evt.org.client.changed", b"")
         async with asyncio.timeout(10):
             assert "permissions violation" in await refused.get()
+
+
+async def test_a_listener_is_let_in_after_a_reload(brokers: ChartBrokers):
+    make_secrets(brokers.folder, listener=["billing=order.*"])
+    for pod in PODS:
+        url = brokers.url("listener-billing", pod)
+        assert not await lets_in(url)
+        brokers.reload(pod)
+        await until(partial(lets_in, url))
+
+
+async def lets_in(url: str) -> bool:
+    try:
+        async with connected(url):
+            return True
+    except (nats.errors.Error, OSError):  # refused, or ended before the refusal was read
+        return False
 
 
 @pytest.mark.parametrize("login", [{}, {"user": "route", "pass": "guessed"}], ids=["none", "a wrong one"])

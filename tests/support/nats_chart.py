@@ -1,6 +1,7 @@
 """What the Helm chart of NATS (github.com/nats-io/k8s, 2.14.2) makes of its values: just the rules that ours use.
 
-`files/config/*.yaml` are the documents, `nats.loadMergePatch` changes them, `nats.formatConfig` writes them.
+`files/config/*.yaml` are the documents, `nats.loadMergePatch` changes them, `nats.formatConfig` writes them. Of our
+values the chart's own templates make the same text, to the letter.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 VERSION: Final = "2.14.2"
 RELEASE: Final = "nats"
 CONFIG_FOLDER: Final = PurePosixPath("/etc/nats-config")
-_KNOWN: Final = {"config", "container", "podTemplate", "podDisruptionBudget", "natsBox"}
+_KNOWN: Final = {"config", "container", "reloader", "podTemplate", "podDisruptionBudget", "natsBox"}
 _KNOWN_CONFIG: Final = {"cluster", "jetstream", "monitor", "merge", "patch"}
 _CLIENTS, _ROUTES, _MONITOR = 4222, 6222, 8222
 
