@@ -17,6 +17,7 @@ from deploy.operators import site
 from deploy.provisioning import OWNER_CONNECTIONS, ROLE_CONNECTIONS
 from deploy.secret_files import make_secrets
 from deploy.status import places
+from gateway.places import LOOK_SECONDS
 from shared.messaging.topology import PROCESSES, SERVICES
 from shared.settings import variable
 from tests.architecture.settings_table import shape_of
@@ -133,6 +134,18 @@ def test_the_gateway_finds_every_service_where_its_service_is(service: str):
     url = f"http://{service}:{of('Service', service)['spec']['ports'][0]['port']}"
     assert settings_of("gateway")[f"SERX_{service.upper()}_URL"] == url
     assert COMPOSE["services"]["gateway"]["environment"][f"SERX_{service.upper()}_URL"] == url
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_gateway_knows_every_replica_and_has_left_one_before_it_stops(service: str):
+    """By a balancer's one address it could not leave out a silent replica, nor send a read to another."""
+    assert of("Service", service)["spec"]["clusterIP"] == "None"
+    waits = int(container(service)["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert waits >= LOOK_SECONDS + ANSWER_LIVES_SECONDS
+
+
+ANSWER_LIVES_SECONDS = 5
+"""Of CoreDNS about a Service, where nothing else is configured (https://coredns.io/plugins/kubernetes/, `ttl`)."""
 
 
 @pytest.mark.parametrize("process", PROCESSES)
