@@ -108,8 +108,8 @@ class SignDesk:
     async def sign(self, actor: Actor, call: SignCall, *, wait_seconds: float) -> Answer:
         """Sign a proposal, and wait for what comes of it, `wait_seconds` at most.
 
-        Raises NotFound, Stale, ProposalNotSignable, SignatureRefused, UniqueViolated for a key that somebody used since
-        it was looked for, DatabaseAway.
+        Raises NotFound, Stale, SignatureRefused, DatabaseAway, and ProposalNotSignable or UniqueViolated, also for a
+        key that its caller has used since it was looked for.
         """
         plan = await self._begin(actor, call)
         failpoint("proposals.after_t1")

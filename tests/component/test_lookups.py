@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from services.proposals.store import interventions, proposals, sagas, signing
@@ -27,6 +28,14 @@ CALLS = 8
 BEGIN = """
 select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', null, null, '{{}}', 60, ''{more})
 """
+BEGIN_BY_KEY = """
+select {function}($1, $2, $3, now(), null, 'Jane Roe', null, null, 'test', $4, '', '{{}}', 60, '', null)
+"""
+KEYS = """
+insert into idempotency_keys (org_id, key, fingerprint, saga_id)
+select $1, gen_random_uuid()::text, '', gen_random_uuid() from generate_series(1, $2)
+"""
+KEYS_LATER = 20_000
 COMPLETE = """
 select complete_signing_of_client($1, $2, '{}', '{}', '{}', now(), now(), 4, $3, $3, $3, 'evt', 'type', '{}', '', $3)
 """
@@ -68,9 +77,24 @@ async def blocks(connection: asyncpg.Connection, call: str, *arguments: Any) -> 
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
+@pytest.mark.parametrize("before", [0, 1, 100])
+async def test_to_sign_under_a_key_reads_no_other_key(stale: Stale, before: int):
+    """PostgreSQL looked at the keys when there were few, and makes a plan for that."""
+    connection, org, sent = stale
+    await connection.execute("reset role")
+    await connection.execute("alter table idempotency_keys set (autovacuum_enabled = false)")
+    await connection.execute(KEYS, org, before)
+    await connection.execute("analyze idempotency_keys")
+    await connection.execute(KEYS, org, KEYS_LATER)
+    await connection.execute("set role serx_proposals")
+    begin = BEGIN_BY_KEY.format(function="begin_signing_by_new_key")
+    begun = [await blocks(connection, begin, org, proposal, new_id(), str(new_id())) for proposal in sent[:CALLS]]
+    assert begun[-1] < MOST_BLOCKS, begun
+
+
 async def test_to_sign_one_of_many_reads_no_other(stale: Stale):
     connection, org, sent = stale
-    begin = BEGIN.format(function="begin_signing_billed", more=", null")
+    begin = BEGIN.format(function="begin_signing_by_new_key", more=", null")
     begun, completed = [], []
     for proposal in sent[:CALLS]:
         saga = new_id()

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import nats
@@ -13,12 +14,16 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+from services.proposals.domain import signing
+from services.proposals.model.proposals import Signature, SignCall
+from shared import clock
 from shared.contracts.identity import Address, Billing, ClientState
 from shared.contracts.reply import Reply
 from shared.ids import new_id
 from shared.messaging import topology
 from shared.messaging.envelope import Envelope
 from shared.web.actor import Actor
+from shared.web.idempotency import Key
 from tests.support import actors
 from tests.support.builders import expired_proposal, known, proposal_body, sent_proposal
 from tests.support.commands import arrived
@@ -466,6 +471,43 @@ async def test_a_key_in_use_is_a_conflict_and_a_refused_flow_is_replayed_as_its_
     await until(is_rejected)
     again = await sign(service, staff, proposal, idempotency_key="k")
     assert (again.status_code, again.json()["detail"]) == (409, "No.")
+
+
+async def test_the_second_call_with_a_key_is_told_of_the_first_and_not_of_the_proposal(
+    service: Service, neighbours: Neighbours, dsn: str, databases: Databases
+):
+    """Both looked for the key when nobody had used it, and wait for the proposal."""
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = is_silent
+    proposal = await sent_proposal(service, staff)
+    async with opened(dsn) as database, database.transaction(staff.org_id) as tx:
+        await tx.value("select version from proposals where id = $1 for update", proposal)
+        calls = [
+            asyncio.ensure_future(sign(service, staff, proposal, idempotency_key="k", prefer="wait=0", **headers))
+            for headers in ({}, {"if_match": "*"})
+        ]
+        await until(lambda: is_waiting_for_a_lock(databases, dsn))
+    answers = sorted(await asyncio.gather(*calls), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [202, 409]
+    assert answers[1].json()["detail"] == "The first request with this Idempotency-Key is still running."
+
+
+async def test_a_used_key_signs_nothing_though_nobody_looked_for_it(service: Service, neighbours: Neighbours):
+    """The flow was refused between the look and T1: else the key's unique index would say so, in PostgreSQL's log."""
+    staff = actors.admin()
+    neighbours.answers["orders.place"] = refuses("No.")
+    proposal = await sent_proposal(service, staff)
+    assert (await sign(service, staff, proposal, idempotency_key="k")).json()["detail"] == "No."
+    database = service.app.state.database
+    async with database.transaction(staff.org_id) as tx:
+        used = await tx.value("select key from idempotency_keys where saga_id is not null")
+    key = Key(used, b"", outdated_name="k", outdated_fingerprint=b"")
+    nothing = Signature(signer_name=None, signature=None, address=None, user_agent=None)
+    call = SignCall(proposal=UUID(proposal), signature=nothing, versions=None, key=key)
+    async with database.joint() as tx:
+        assert not await signing.begin(tx, staff, call, ids=signing.allocate_ids(), traceparent="", at=clock.now())
+    neighbours.answers["orders.place"] = places
+    assert (await sign(service, staff, proposal, idempotency_key="another")).status_code == 200
 
 
 async def test_what_was_signed_is_kept_with_who_signed_it(service: Service, neighbours: Neighbours, dsn: str):

@@ -16,7 +16,7 @@ from services.proposals import views
 from services.proposals.domain import proposals, signing
 from services.proposals.http.bodies import SignBody
 from services.proposals.http.proposals import proposal_is_there
-from services.proposals.model.proposals import Signature, SignCall
+from services.proposals.model.proposals import ProposalNotSignable, Signature, SignCall
 from services.proposals.sign_desk import Answer, SignDesk
 from services.proposals.views import Signed, SignReport
 from shared.database import Database, UniqueViolated
@@ -90,8 +90,8 @@ class SignController(Controller):
         )
         try:
             answer = await desk.sign(actor, call, wait_seconds=_wait(prefer and listed(request, "prefer")))
-        except UniqueViolated:
-            # The caller used the same key between our look and our T1.
+        except (ProposalNotSignable, Stale, UniqueViolated):
+            # The caller may have used the same key between our look and our T1. The index has the last word.
             earlier = await used_key(request, database, actor)
             if earlier is None:
                 raise

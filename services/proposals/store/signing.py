@@ -21,7 +21,7 @@ from shared.messaging.outbox import Event
 LEASE_SECONDS = 2.0
 
 BEGIN = """
-select begin_signing_billed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
+select begin_signing_by_new_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as plan
 """
 COMPLETE = """
 select complete_signing_of_client($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -70,7 +70,10 @@ async def begin(
     traceparent: str,
     at: datetime,
 ) -> Plan | None:
-    """T1: Sent → Signing by this saga, with its signature, its row and its key; None when it could not be signed."""
+    """T1: Sent → Signing by this saga, with its signature, its row and its key.
+
+    None when it could not be signed, or when the key is used.
+    """
     signature, key = call.signature, call.key
     row = await tx.row(
         PlanRow,
