@@ -5,6 +5,7 @@ They are read from the document, so that a new one cannot be forgotten; Schemath
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,35 @@ async def test_a_text_at_its_bound_is_not_what_a_body_is_refused_for(installatio
             found[f"{route} {'.'.join(path)}"] = (answer.status_code, answer.text[:200])
     assert found == {}
     assert tried > 20
+
+
+async def test_what_a_signature_makes_of_the_longest_texts_can_be_sent_back(installation: Installation, world: World):
+    """Each field of a change, as the resource answers it: nothing that a flow writes is more than a caller may send."""
+    email = f"{'l' * 64}@{'d' * 60}.example"
+    items = [{"name": "n" * 255, "description": "d" * 9_000, "price": "9999999.99"} for _ in range(100)]
+    names = {"client_name_f": "f" * 100, "client_name_l": "l" * 100, "client_company": "c" * 255}
+    proposal = await installation.sent_proposal(client_email=email, items=items, **names)
+    signed = (await installation.sign(proposal)).json()
+    made = {
+        "client_id": signed["order"]["user_id"],
+        "engagement_id": signed["engagement"]["id"],
+        "project_id": signed["projects"][0]["id"],
+        "order_id": signed["order"]["id"],
+    }
+    tried = set()
+    for route in world.routes:
+        if route.method != "put" or set(re.findall(r"{(\w+)}", route.path)) - made.keys():
+            continue
+        path = route.filled(made)
+        read = await installation.call("GET", path)
+        numbers = {name: read.json()[f"{name}_id"] for name in ("status", "phase") if f"{name}_id" in read.json()}
+        fields = resolved(world, body_schema(world, route) or {})["properties"]
+        same = {name: value for name, value in (read.json() | numbers).items() if name in fields}
+        again = await installation.call("PUT", path, json=same)
+        assert again.status_code == 200, (path, again.text[:300])
+        assert again.json()["updated_at"] == read.json()["updated_at"], path
+        tried.add(path.split("/")[2])
+    assert tried == {"clients", "engagements", "projects", "orders"}
 
 
 async def test_a_place_above_its_bound_is_400_and_named(installation: Installation, world: World):
