@@ -250,6 +250,8 @@ def _key(item: dict[str, Any], name: str) -> Any:
         return float(value)
     if name in ("name", "name_f", "name_l", "subject") and value is not None:
         return name_key(value)
+    if name in ("email", "client_email") and value is not None:
+        return value.casefold()
     return value
 
 
