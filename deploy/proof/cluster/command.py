@@ -9,12 +9,13 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
 from deploy.failure import Failure
 from deploy.proof.cluster.controls import Control, applied
+from deploy.proof.cluster.disks import Disks, disks
 from deploy.proof.cluster.faults import FAULTS, Fault
 from deploy.proof.cluster.network import Network, network
 from deploy.proof.cluster.report import Report, as_json, picture
@@ -26,6 +27,14 @@ from deploy.proof.showing import progress, show, working_folder
 from deploy.whole_numbers import whole_number
 
 HOSTS = 3
+
+
+class Surroundings(NamedTuple):
+    """Where the cluster stands."""
+
+    hosts: Network
+    disks: Disks
+    folder: Path
 
 
 def cluster(
@@ -41,8 +50,8 @@ def cluster(
     """Break an installation on three hosts while it signs, writes and reads; status 1 if a promise is broken.
 
     Three network namespaces are the hosts, each with a broker and a PostgreSQL of its own, two of them with a replica
-    of every process. Servers and processes are killed, frozen, rolled and cut off; databases fail over. Afterwards
-    every answer that anybody was given is looked up. It needs Linux, root, iproute2 and util-linux.
+    of every process. Servers and processes are killed, frozen, rolled and cut off; disks are full; databases fail over.
+    Afterwards every answer that anybody was given is looked up. It needs Linux, root, iproute2 and util-linux.
 
     Parameters
     ----------
@@ -65,8 +74,11 @@ def cluster(
     kinds = tuple(fault for fault in FAULTS if only in fault.name)
     if not kinds:
         raise Failure(f"No fault has {only!r} in its name; there are: {', '.join(fault.name for fault in FAULTS)}.")
-    with working_folder(keep) as folder, network(HOSTS) as hosts:
-        outcome = asyncio.run(_try(hosts, folder, _in_order(kinds, faults, seed), seed, control))
+    with working_folder(keep) as folder, network(HOSTS) as hosts, disks() as made:
+        chosen = _in_order(kinds, faults, seed)
+        outcome = asyncio.run(_try(Surroundings(hosts, made, folder), chosen, seed, control))
+        if keep is not None:
+            made.keep()
     words = f"serx prove cluster --faults {faults} --seed {seed}"
     words += f" --only {shlex.quote(only)}" if only else ""
     words += f" --control {control}" if control else ""
@@ -85,7 +97,8 @@ def _in_order(kinds: Sequence[Fault], count: int, seed: str) -> list[Fault]:
     return chosen[:count]
 
 
-async def _try(hosts: Network, folder: Path, faults: Sequence[Fault], seed: str, control: Control | None) -> Outcome:
+async def _try(place: Surroundings, faults: Sequence[Fault], seed: str, control: Control | None) -> Outcome:
+    folder = place.folder
     with progress() as bars, (folder / "history.jsonl").open("wb") as told, (folder / "log").open("w") as log:
         bar, began = bars.add_task("Starting", total=len(faults)), time.monotonic()
 
@@ -93,7 +106,7 @@ async def _try(hosts: Network, folder: Path, faults: Sequence[Fault], seed: str,
             print(f"{time.monotonic() - began:7.1f} {line}", file=log, flush=True)
             bars.update(bar, description=line[:60])
 
-        cluster = Cluster(hosts, folder, Site(hosts.hosts), say)
+        cluster = Cluster(place.hosts, place.disks, folder, Site(place.hosts.hosts), say)
         async with applied(control, cluster):
             try:
                 await cluster.start()

@@ -8,7 +8,7 @@ from enum import Enum
 
 import msgspec
 
-from deploy.proof.cluster import broker_faults, database_faults, host_faults, process_faults
+from deploy.proof.cluster import broker_faults, database_faults, disk_faults, host_faults, process_faults
 from deploy.proof.cluster.stack import Cluster
 
 
@@ -18,6 +18,7 @@ class Since(Enum):
     FAULT = "the fault"
     PROMOTION = "the promotion of another primary"
     END = "its end"
+    REPAIR = "the promotion of another primary, or its end if there is none"
 
 
 Make = Callable[[Cluster, random.Random], Awaitable[str]]
@@ -55,10 +56,18 @@ FAULTS = (
     _while_brokers("streams' leader frozen", broker_faults.freeze_broker, 8.0),
     _while_brokers("broker isolated from its peers", broker_faults.isolate_broker, 8.0),
     Fault(name="broker's disk lost", make=broker_faults.lose_broker_disk, limit_seconds=3.0),
+    _while_brokers("disk of the streams' leader full", disk_faults.fill_broker, 8.0),
     Fault(name="brokers rolled", make=broker_faults.roll_brokers, limit_seconds=3.0),
     _failover("primary killed", database_faults.kill_primary, 1.0, reads_seconds=8.0),
     _failover("primary frozen", database_faults.freeze_primary, 8.0),
-    Fault(name="primary switched", make=database_faults.switch_primary, limit_seconds=3.0),
+    _failover("primary switched", database_faults.switch_primary, 1.0, reads_seconds=8.0),
+    Fault(
+        name="primary's disk full",
+        make=disk_faults.fill_primary,
+        limit_seconds=3.0,
+        since=Since.REPAIR,
+        reads_seconds=15.0,
+    ),
     Fault(name="standby killed", make=database_faults.kill_standby, limit_seconds=1.0),
     Fault(name="database read-only for 4 s", make=database_faults.be_read_only, limit_seconds=2.0, since=Since.END),
     Fault(name="process killed", make=process_faults.kill_process, limit_seconds=2.0),
@@ -67,6 +76,9 @@ FAULTS = (
     Fault(name="processes rolled", make=process_faults.roll_processes, limit_seconds=2.0),
     _failover("host cut off", host_faults.cut_host, 10.0),
     _failover("primary's host cut off", host_faults.cut_primary, 8.0),
+    Fault(
+        name="host's network slow and lossy", make=host_faults.slow_host, limit_seconds=10.0, signatures_seconds=10.0
+    ),
     _failover("host cut off one way", host_faults.cut_one_way, 10.0),
     _failover("host lost", host_faults.lose_host, 10.0),
 )

@@ -35,6 +35,17 @@ async def cut_one_way(cluster: Cluster, chance: random.Random) -> str:
     return host.name
 
 
+async def slow_host(cluster: Cluster, chance: random.Random) -> str:
+    """Its network is slow, and loses packets."""
+    host = chance.choice(cluster.hosts)
+    cluster.network.slow(host)
+    try:
+        await _wait_out(cluster, chance, host, is_lost=False)
+    finally:
+        cluster.network.quicken(host)
+    return host.name
+
+
 async def lose_host(cluster: Cluster, chance: random.Random) -> str:
     """Everything on it dies at once, and it is silent; then it comes back."""
     host = chance.choice(cluster.hosts)
@@ -60,8 +71,8 @@ async def _cut(cluster: Cluster, chance: random.Random, host: Host) -> str:
     return host.name
 
 
-async def _wait_out(cluster: Cluster, chance: random.Random, host: Host) -> None:
-    """Until another host's database has taken over, if it was this one's; and a while more."""
-    if cluster.databases.primary.host is host:
+async def _wait_out(cluster: Cluster, chance: random.Random, host: Host, *, is_lost: bool = True) -> None:
+    """Until another host's database has taken over, if it was this one's and is lost; and a while more."""
+    if is_lost and cluster.databases.primary.host is host:
         await failed_over(cluster, host)
     await asyncio.sleep(chance.uniform(*AWAY_SECONDS))

@@ -1,7 +1,7 @@
 """Hosts of the proof's own: a network namespace each, on two bridges, and nothing of this machine's own network.
 
 Between any two hosts, in either direction, packets can be dropped: the sender has a wrong hardware address for the
-other, so what it sends reaches nobody, and nobody says so. Only `ip` (iproute2) and `nsenter` (util-linux) are needed.
+other, so what it sends reaches nobody, and nobody says so. `ip`, `tc` (iproute2) and `nsenter` (util-linux) are needed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from deploy.failure import Failure
 _NEW_NET = 0x40000000
 _PR_SET_PDEATHSIG = 1
 _NOBODY = "02:00:00:00:00:01"
+_NETEM = ("netem", "delay", "40ms", "20ms", "loss", "5%")
+_NARROW = ("tbf", "rate", "4mbit", "burst", "16kb", "latency", "40ms")
 OUTSIDE = 254
 """The number of the proof itself, which stands beside the hosts and reaches them all."""
 
@@ -115,10 +117,27 @@ class Network:
                 self.heal(one, other, *lanes)
                 self.heal(other, one, *lanes)
 
+    def slow(self, host: Host) -> None:
+        """What it sends and what is sent to it comes late, and some of it not at all.
+
+        Where the kernel has no `netem`, the lines are narrow, with a short queue: what does not fit is lost.
+        """
+        for prefix, device in _ends(host):
+            words = ("tc", "qdisc", "replace", "dev", device, "root")
+            try:
+                _run((*prefix, *words, *_NETEM))
+            except Failure:
+                _run((*prefix, *words, *_NARROW))
+
+    def quicken(self, host: Host) -> None:
+        """Undo `slow`."""
+        for prefix, device in _ends(host):
+            _run((*prefix, "tc", "qdisc", "delete", "dev", device, "root"))
+
 
 def is_supported() -> bool:
     """Whether hosts can be made here: Linux, root, iproute2 and util-linux."""
-    return sys.platform == "linux" and os.geteuid() == 0 and all(map(shutil.which, ("ip", "nsenter")))
+    return sys.platform == "linux" and os.geteuid() == 0 and all(map(shutil.which, ("ip", "tc", "nsenter", "mount")))
 
 
 @contextmanager
@@ -128,7 +147,9 @@ def network(count: int) -> Iterator[Network]:
     Raises Failure where that is not possible.
     """
     if not is_supported():
-        raise Failure("Hosts of the proof's own need Linux, root, `ip` (iproute2) and `nsenter` (util-linux).")
+        raise Failure(
+            "Hosts of the proof's own need Linux, root, `ip` and `tc` (iproute2), `nsenter` and `mount` (util-linux)."
+        )
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_NET):
         reason = os.strerror(ctypes.get_errno())
@@ -163,6 +184,13 @@ def _plug_in(host: Host) -> None:
             ("link", "set", lane.device, "up"),
         ):
             _run(host.command(("ip", *words)))
+
+
+def _ends(host: Host) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Both ends of its cables: how a command is begun there, and the device."""
+    for lane in Lane:
+        yield host.command(()), lane.device
+        yield (), f"{host.name}{lane.device}"
 
 
 def _neighbour(one: Host, other: Host, lane: Lane, hardware: str) -> None:

@@ -21,6 +21,7 @@ from deploy.local.environment import python
 from deploy.local.launcher import Launcher
 from deploy.local.log import Log
 from deploy.nats_config import NatsServer, public_key, render
+from deploy.proof.cluster.disks import Disks
 from deploy.proof.cluster.endpoints import Endpoints
 from deploy.proof.cluster.failover import Trio
 from deploy.proof.cluster.instance import Instance, Programs
@@ -42,8 +43,9 @@ ROOT = Path(__file__).resolve().parents[3]
 class Cluster:
     """All of it. Processes run on the first two hosts, brokers and databases on all three."""
 
-    def __init__(self, network: Network, folder: Path, site: Site, say: Callable[[str], None]) -> None:
+    def __init__(self, network: Network, disks: Disks, folder: Path, site: Site, say: Callable[[str], None]) -> None:
         self.network = network
+        self.disks = disks
         self.hosts = network.hosts
         self.site = site
         self._say = say
@@ -202,7 +204,8 @@ class Cluster:
         await migrate(f"postgresql://serx_{service}_owner:{quote(owner)}@{place}/{database}", service)
 
     def _broker(self, host: Host) -> Program:
-        store = self.folder / f"nats-{host.name}"
+        store = self.store_of(host)
+        self.disks.make(store)
         config = self.folder / f"nats-{host.name}.conf"
         server = NatsServer(
             host=host.address,
@@ -234,7 +237,7 @@ class Cluster:
 
     def _data(self, host: Host) -> Path:
         place = self.folder / f"postgres-{host.name}"
-        place.mkdir(mode=0o711)
+        self.disks.make(place)
         user = postgres.user()
         os.chown(place, user.pw_uid, user.pw_gid)
         return place / "data"

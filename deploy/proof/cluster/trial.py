@@ -154,9 +154,9 @@ class Trial:
         while not making.done():
             await self._probe(callers.signers)
         place, end = await making, time.monotonic()
-        since = {Since.FAULT: at, Since.END: end, Since.PROMOTION: at}[fault.since]
-        if fault.since is Since.PROMOTION:
-            since = next(iter(self._cluster.databases.promoted_at[promotions:]), at)
+        since = {Since.FAULT: at, Since.END: end, Since.PROMOTION: at, Since.REPAIR: end}[fault.since]
+        if fault.since in (Since.PROMOTION, Since.REPAIR):
+            since = next(iter(self._cluster.databases.promoted_at[promotions:]), since)
         while (recovery := self._recovery(since)) is None and time.monotonic() < end + PATIENCE_SECONDS:
             await self._probe(callers.signers)
         made = Made(
