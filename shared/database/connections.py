@@ -60,12 +60,12 @@ class Connections:
         del self._taken_at[connection]
         self._pass_on(None)
 
-    def leave_all_but(self, life: str) -> int:
-        """Hang up on all servers but the one of this life; those who use such a connection find it broken."""
-        left = [each for each in (*self._free, *self._taken_at) if each.life != life]
+    def leave_all_but(self, server: str) -> int:
+        """Hang up on all other servers; those who use such a connection find it broken. Returns how many were left."""
+        left = [each for each in (*self._free, *self._taken_at) if each.server != server]
         for connection in left:
             connection.terminate()
-        self._free = [each for each in self._free if each.life == life]
+        self._free = [each for each in self._free if each.server == server]
         return len(left)
 
     @property

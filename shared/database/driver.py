@@ -41,8 +41,8 @@ _OPTIONS: Final = {
 class Connection(_Driver):
     """A connection that is closed where asyncpg's own would send a CancelRequest, and that notices a silent peer."""
 
-    life = ""
-    """Of its server, from a start or a recovery to the next; another server's differs."""
+    server = ""
+    """When its server was started, to the microsecond: it tells one from another, and from itself before a restart."""
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)

@@ -17,6 +17,7 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 
 from shared.database import gauges
+from shared.database.confirming import WRITE_IF_SYNCHRONOUS, Confirmation
 from shared.database.connections import Connections
 from shared.database.driver import Connection
 from shared.database.errors import CommitUnknown, DatabaseAway, translated
@@ -56,6 +57,10 @@ class Database:
         self._wait_seconds = wait_seconds
         self._connections: Connections | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._confirmation = Confirmation(self._write_if_synchronous)
+        self._server = ""
+        self.moves = 0
+        """How often another server, or the same after a restart, was found to be the primary."""
         self._large_reads = asyncio.Semaphore(LARGE_READS_AT_ONCE)
         self.group_commit = GroupCommit(self._committed)
         self.on_commit: Committed = _tell_nobody
@@ -189,9 +194,8 @@ class Database:
             await asyncio.sleep(SLOW_SECONDS / 2)
             if connections.longest_use_seconds < SLOW_SECONDS:
                 continue
-            life = await self._primary.look()
-            if life is not None and (left := connections.leave_all_but(life)):
-                _log.warning("another server is the primary now; the former one's connections are closed", count=left)
+            if (server := await self._primary.look()) is not None:
+                self._follow(server)
 
     async def _connect(self) -> Connection:
         connection = await self._primary.connect()
@@ -200,7 +204,29 @@ class Database:
         except BaseException:
             connection.terminate()
             raise
+        self._follow(connection.server)
         return connection
+
+    def _follow(self, server: str) -> None:
+        """The primary is this one from now on. What was connected to another, or before a restart of it, is left."""
+        if server == self._server or self._connections is None:
+            return
+        if self._server:
+            self.moves += 1
+        self._server = server
+        if left := self._connections.leave_all_but(server):
+            _log.warning("another server is the primary now; the former one's connections are closed", count=left)
+
+    async def confirm(self, since: int) -> None:
+        """Return when all that was read while `moves` was `since` was read from the primary. Raises DatabaseAway."""
+        with translated():
+            await self._confirmation.wait()
+        if self.moves != since:
+            raise DatabaseAway("another server is the primary now")
+
+    async def _write_if_synchronous(self) -> None:
+        async with self.single() as tx:
+            await tx.value(WRITE_IF_SYNCHRONOUS)
 
     async def is_there(self) -> bool:
         """Whether the database answers now."""

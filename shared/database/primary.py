@@ -28,6 +28,7 @@ LOOK = """
 select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as is_read_only,
     -- Statistics are reset by recovery from a crash, in which the postmaster may go on.
     concat_ws(' ', pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time()) as life,
+    pg_postmaster_start_time()::text as server,
     current_setting('synchronous_commit') in ('off', 'local') as is_lazy,
     case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline
 """
@@ -49,7 +50,7 @@ class Seen(NamedTuple):
 
     timeline: str
     """Eight digits; each promotion begins a later one."""
-    life: str
+    server: str
     place: tuple[str, int]
 
 
@@ -79,7 +80,7 @@ class Primary:
         return connection
 
     async def look(self) -> str | None:
-        """The life of the server that was promoted last; None when none that takes writes answers.
+        """The server that was promoted last (`Connection.server`); None when none that takes writes answers.
 
         It is the one to connect to from now on, whatever another that takes itself for the primary says.
         """
@@ -92,7 +93,7 @@ class Primary:
             return None
         last = max(seen, key=lambda each: each.timeline)
         self._prefer(last.place)
-        return last.life
+        return last.server
 
     async def close(self) -> None:
         """Give up what is still waiting for a standby."""
@@ -109,7 +110,7 @@ class Primary:
         async with asyncio.timeout(LOOK_SECONDS):
             connection, seen = await self._asked(place)
         connection.terminate()
-        return Seen(seen["timeline"], seen["life"], place)
+        return Seen(seen["timeline"], seen["server"], place)
 
     async def _asked(self, place: tuple[str, int]) -> tuple[Connection, asyncpg.Record]:
         """A connection, and what its server says of itself. Raises NotPrimary when it takes no writes."""
@@ -122,7 +123,7 @@ class Primary:
         except BaseException:
             connection.terminate()
             raise
-        connection.life = seen["life"]
+        connection.server = seen["server"]
         return connection, seen
 
     async def _reach(self, place: tuple[str, int]) -> Connection:

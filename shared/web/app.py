@@ -30,6 +30,7 @@ from shared.web.openapi import ClosedBodySchema, JsonObjectSchema, MoneySchema, 
 from shared.web.parameters import refuse_unknown_parameters
 from shared.web.scrape import metrics_route
 from shared.web.serving import bounds_of, serve
+from shared.web.true_refusals import true_refusals
 from shared.web.trust import Trust
 from shared.web.watch import Watched
 
@@ -67,6 +68,7 @@ def service_app(
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY_BYTES,
         guards=[_only_from_the_gateway],
+        middleware=[true_refusals],
         before_request=_before_request,
         after_request=after_request,
         dependencies=provided,

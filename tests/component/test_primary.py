@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -212,6 +213,37 @@ async def test_a_service_lives_through_a_database_that_is_read_only(server: OwnP
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended == []
+
+
+async def test_a_change_is_refused_when_the_standby_has_what_was_read(server: OwnPostgres, shared_broker: Broker):
+    """A primary that is cut off does not know what the other side has: it refuses nothing because of its own rows."""
+    staff, nowhere = actors.admin(), f"/api/proposals/{uuid4()}"
+    async with (
+        Databases(server.dsn, "_cut").fresh("proposals") as dsn,
+        running("proposals", dsn, shared_broker) as service,
+    ):
+        proposal = await sent_proposal(service, staff)
+        refused = (
+            ("POST", f"{nowhere}/sign", 404),
+            ("DELETE", nowhere, 404),
+            ("PUT", nowhere, 404),
+            ("POST", f"/api/proposals/{proposal}/send", 409),
+        )
+
+        async def statuses() -> list[int]:
+            calls = (service.call(staff, method, path, json={"currency": "EUR"}) for method, path, _ in refused)
+            return [answer.status_code for answer in await asyncio.gather(*calls)]
+
+        assert await statuses() == [status for _, _, status in refused]
+        await server.lose_standby()
+        try:
+            assert await statuses() == [503] * len(refused)
+            assert await server.waiting() == 1, "they share one write, which goes on waiting"
+            assert (await service.call(staff, "GET", nowhere)).status_code == 404, "reads go on"
+            assert (await service.call(staff, "POST", "/api/proposals", json={})).status_code == 400, "no row says so"
+        finally:
+            await server.regain_standby()
+        assert await statuses() == [status for _, _, status in refused]
 
 
 async def sessions(server: OwnPostgres) -> int:

@@ -61,6 +61,8 @@ async def test_a_frozen_server_is_left_when_another_has_taken_over(
     database: Database, former: OwnPostgres, standby: OwnPostgres
 ):
     assert await ask(database, WHICH) == former.port
+    moves = database.moves
+    await database.confirm(moves)
     with former.frozen():
         asked = asyncio.create_task(ask(database, WHICH))
         await standby.promote()
@@ -68,6 +70,8 @@ async def test_a_frozen_server_is_left_when_another_has_taken_over(
             with pytest.raises(DatabaseAway):
                 await asked
             assert await at_the_new_one(database, standby)
+    with pytest.raises(DatabaseAway):
+        await database.confirm(moves)
     assert await at_the_new_one(database, standby), "though the former one answers again, and takes itself for primary"
 
 
@@ -88,8 +92,8 @@ async def test_a_server_that_its_standby_has_left_is_left(
 async def test_the_primary_is_the_one_that_was_promoted_last(former: OwnPostgres, standby: OwnPostgres):
     primary = Primary(dsn(former, standby), wait_seconds=5)
     connection = await primary.connect()
-    assert await primary.look() == connection.life, "nobody has taken over"
+    assert await primary.look() == connection.server, "nobody has taken over"
     await standby.promote()
-    assert await primary.look() != connection.life
+    assert await primary.look() != connection.server
     assert primary.order[0] == (HOST, standby.port)
     connection.terminate()

@@ -16,8 +16,8 @@ SIZE = 4
 class Wire:
     """A connection as the pool sees one."""
 
-    def __init__(self, life: str = "one") -> None:
-        self.life = life
+    def __init__(self, server: str = "one") -> None:
+        self.server = server
         self._is_closed = False
 
     def is_closed(self) -> bool:
@@ -42,11 +42,11 @@ class Server:
     def opening(self) -> int:
         return sum(not each.done() for each in self.asked)
 
-    async def answer(self, error: Exception | None = None, life: str = "one") -> None:
+    async def answer(self, error: Exception | None = None, server: str = "one") -> None:
         """To the call that has waited longest."""
         waiting = next(each for each in self.asked if not each.done())
         if error is None:
-            waiting.set_result(cast("Connection", Wire(life)))
+            waiting.set_result(cast("Connection", Wire(server)))
         else:
             waiting.set_exception(error)
         await turns()
@@ -164,9 +164,9 @@ async def test_a_connection_that_broke_meanwhile_is_room_for_another(server: Ser
 
 async def test_all_of_a_former_server_are_left(server: Server, connections: Connections):
     tasks = takers(connections, 3)
-    for life in ("former", "former", "new"):
+    for name in ("former", "former", "new"):
         await turns()
-        await server.answer(life=life)
+        await server.answer(server=name)
     used, free, new = (task.result() for task in tasks)
     connections.give_back(free)
     assert connections.leave_all_but("new") == 2

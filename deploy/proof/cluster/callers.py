@@ -78,7 +78,7 @@ class Writers:
             if status in (200, 201):
                 return msgspec.json.decode(content)
             self.refusals[status] = self.refusals.get(status, 0) + 1
-            if status not in (0, 503) and not (status == 409 and b"under way" in content):
+            if status not in (0, 503) and not (status == 409 and b"still running" in content):
                 self.faults.append(f"POST {path} at {gateway}: {status} {content[:200].decode(errors='replace')}")
             await asyncio.sleep(AGAIN_SECONDS)
         return None
