@@ -1,15 +1,15 @@
-"""The stand-in for kube-proxy and for what feeds it: probes of each replica, and a door to every service on each host.
+"""The stand-in for the balancer before the gateways, and for what feeds it: probes of each replica.
 
 The numbers are the manifests': a replica is an endpoint while its readiness says so. A host that is cut off or silent
 is not looked at, and what was known of its replicas stays: Kubernetes takes a silent node's endpoints away after most
-of a minute, which no fault here lasts.
+of a minute, which no fault here lasts. Services have no balancer: gateways know each replica, as by a headless Service.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -23,13 +23,6 @@ CONNECT_SECONDS = 130.0
 """As long as the kernel would try: what is sent to a silent host gets no answer, not even a refusal."""
 LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 65536
-
-Connect = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
-
-
-async def connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection from outside all hosts. Raises OSError."""
-    return await asyncio.open_connection(address, port)
 
 
 class Endpoint:
@@ -74,16 +67,13 @@ class Endpoint:
 
 
 class Endpoints:
-    """All of them, the probes, and the doors.
+    """All of them, the probes, and a door to each gateway from outside.
 
-    One leads to each service on each host (`127.0.0.1`, the service's port), one from outside to each gateway. What is
-    no endpoint any more loses its connections too, as with a balancer that speaks HTTP.
+    What is no endpoint any more loses its connections too, as with a balancer that speaks HTTP.
     """
 
     def __init__(self, hosts: Sequence[Host], ports: Mapping[str, int], gateway_port: int) -> None:
-        self._hosts = tuple(hosts)
-        self._ports = dict(ports)
-        every = {**self._ports, "gateway": gateway_port}
+        every = {**ports, "gateway": gateway_port}
         self.all = [Endpoint(service, host, port) for host in hosts for service, port in every.items()]
         self.is_seen: Callable[[Host], bool] = lambda _: True
         """Whether what the probes of a host find reaches the others."""
@@ -95,16 +85,8 @@ class Endpoints:
         """The addresses of the doors to the gateways, in their order."""
 
     async def open(self) -> None:
-        for host in self._hosts:
-            for service, port in self._ports.items():
-                wire = await host.socket()
-                wire.bind((LOOPBACK, port))
-                wire.listen(512)
-                door = _Door(host.connect, [each for each in self.all if each.service == service])
-                self._doors.append(door)
-                self._servers.append(await asyncio.start_server(door.accept, sock=wire))
         for gateway in self.gateways:
-            door = _Door(connect, [gateway])
+            door = _Door(gateway)
             self._doors.append(door)
             server = await asyncio.start_server(door.accept, LOOPBACK, 0)
             self._servers.append(server)
@@ -135,40 +117,30 @@ class Endpoints:
 
 
 class _Door:
-    """An address of a service: each connection goes to one of the listed endpoints, by chance."""
+    """An address of a gateway's for those outside; it leads nowhere while the gateway is no endpoint."""
 
-    def __init__(self, connect: Connect, endpoints: Sequence[Endpoint]) -> None:
-        self._connect = connect
-        self._endpoints = endpoints
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self.tasks: set[asyncio.Task[None]] = set()
         """Of the connections that are open."""
-        self._chosen: dict[asyncio.Task[None], Endpoint] = {}
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._pass_on(reader, writer))
         self.tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        self._chosen.pop(task, None)
+        task.add_done_callback(self.tasks.discard)
 
     def end(self, endpoint: Endpoint) -> None:
-        """End all connections to it."""
-        for task, chosen in self._chosen.items():
-            if chosen is endpoint:
+        """End all connections to it, if this door leads there."""
+        if endpoint is self._endpoint:
+            for task in self.tasks:
                 task.cancel()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        listed = [each for each in self._endpoints if each.is_listed]
         try:
-            if not listed:
+            if not self._endpoint.is_listed:
                 return
-            chosen = random.choice(listed)  # noqa: S311 - as the kernel would
-            if (task := asyncio.current_task()) is not None:
-                self._chosen[task] = chosen
             async with asyncio.timeout(CONNECT_SECONDS):
-                far_reader, far_writer = await self._connect(chosen.host.address, chosen.port)
+                far_reader, far_writer = await asyncio.open_connection(self._endpoint.host.address, self._endpoint.port)
             try:
                 await _pump_both(reader, writer, far_reader, far_writer)
             finally:

@@ -22,6 +22,8 @@ class Site:
 
     def __init__(self, hosts: Sequence[Host], *, replicas: int = 3) -> None:
         self.hosts = tuple(hosts)
+        self.running = self.hosts[:2]
+        """Where processes run."""
         self.replicas = replicas
         self.postgres_password = token_urlsafe(24)
         self.operator_password = token_urlsafe(24)
@@ -69,7 +71,7 @@ class Site:
         if process == "gateway":
             own |= {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": str(GATEWAY_METRICS_PORT)}
             for name, port in SERVICE_PORTS.items():
-                own[f"SERX_{name.upper()}_URL"] = f"http://127.0.0.1:{port}"
+                own[f"SERX_{name.upper()}_URL"] = ",".join(f"http://{each.address}:{port}" for each in self.running)
                 own[f"SERX_{name.upper()}_KEY"] = self._keys[name]
             return own
         own |= {"SERX_DATABASE_DSN": self.database(process), "SERX_INTERNAL_KEYS": self._keys[process]}

@@ -61,12 +61,12 @@ class Cluster:
             [Instance(each, self._data(each), wheel, self._launcher, self.logs) for each in self.hosts], say
         )
         self.brokers = {host.name: self._broker(host) for host in self.hosts}
-        self.processes = {(name, host.name): self._process(name, host) for host in self.hosts[:2] for name in PROCESSES}
+        self.processes = {(name, host.name): self._process(name, host) for host in site.running for name in PROCESSES}
         keeper = python("-m", "deploy.cli", "streams", "--watch")
         self.keeper = Program(
             "streams", self.hosts[2], keeper, {**_inherited(), **site.streams_environment()}, self._launcher, self.logs
         )
-        self.endpoints = Endpoints(self.hosts[:2], SERVICE_PORTS, GATEWAY_PORT)
+        self.endpoints = Endpoints(site.running, SERVICE_PORTS, GATEWAY_PORT)
 
     @property
     def gateways(self) -> tuple[str, str]:
