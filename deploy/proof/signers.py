@@ -22,6 +22,8 @@ from services.proposals.views import SignReport
 
 STOCK = 20
 """Proposals that are kept ready for whoever wants to know how soon one can be signed."""
+STOCKERS = 3
+"""Who write them: one of them may wait for a gateway that says nothing."""
 THINK_SECONDS = 0.15
 """At the longest, between two proposals of one signer."""
 AGAIN_SECONDS = 0.05
@@ -62,14 +64,16 @@ class Agency(msgspec.Struct, frozen=True):
 class Signers:
     """All of them together."""
 
-    def __init__(self, gateways: Sequence[str], agencies: Sequence[Agency], history: History, seed: str) -> None:
+    def __init__(
+        self, gateways: Sequence[str], agencies: Sequence[Agency], history: History, seed: str, *, stock: int = STOCK
+    ) -> None:
         self._gateways = gateways
         self._agencies = agencies
         self._history = history
         self._seed = seed
         self._session: aiohttp.ClientSession | None = None
         self._is_over = False
-        self._stock: asyncio.Queue[tuple[Agency, str]] = asyncio.Queue(STOCK)
+        self._stock: asyncio.Queue[tuple[Agency, str]] = asyncio.Queue(stock)
         self._reported: dict[str, Reported] = {}
         self.manners: Counter[Manner] = Counter()
         self.on_signed: Callable[[float], None] = lambda _: None
@@ -81,7 +85,8 @@ class Signers:
         async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
             self._session = session
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_stock(random.Random(f"{self._seed}.stock")))  # noqa: S311 - see below
+                for number in range(STOCKERS):
+                    tasks.create_task(self._keep_stock(random.Random(f"{self._seed}.stock.{number}")))  # noqa: S311 - see below
                 for number in range(count):
                     tasks.create_task(self._work(random.Random(f"{self._seed}.{number}")))  # noqa: S311 - a seed is the point
 

@@ -47,7 +47,7 @@ class Failover:
         while True:
             await asyncio.sleep(AGAIN_SECONDS if failed else LOOK_SECONDS)
             failed = 0 if not self._bus.is_connected or await self._reaches(self._ask) else failed + 1
-            if failed >= FAILED_LOOKS and await self._bus.move(self._reaches, is_cut_off=True):
+            if failed >= FAILED_LOOKS and await self._bus.move(self._reaches_first, is_cut_off=True):
                 _log.warning("left a server of the broker from which the streams could not be reached")
                 failed, spread_at = 0, self._next_spread()
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -61,6 +61,23 @@ class Failover:
 
     def _next_spread(self) -> float:
         return asyncio.get_running_loop().time() + random.uniform(*self._spread_seconds)  # noqa: S311  # no secret
+
+    async def _reaches_first(self, ask: Ask) -> bool:
+        """Whether the streams are reached there, and not here. While leaders are chosen they are reached nowhere."""
+        there = asyncio.create_task(self._until_reached(ask))
+        here = asyncio.create_task(self._until_reached(self._ask))
+        try:
+            await asyncio.wait({there, here}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({here}, timeout=AGAIN_SECONDS)
+            return not here.done()
+        finally:
+            there.cancel()
+            here.cancel()
+            await asyncio.gather(there, here, return_exceptions=True)
+
+    async def _until_reached(self, ask: Ask) -> None:
+        while not await self._reaches(ask):  # noqa: ASYNC110 - nobody sets an event for us
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _reaches(self, ask: Ask) -> bool:
         """Whether every stream answers, and its leader has a majority of its copies: alone, it stores nothing."""

@@ -246,13 +246,9 @@ async def _sorted(stage: Stage, path: str, name: str, way: str) -> None:
 
 def _key(item: dict[str, Any], name: str) -> Any:
     value = item.get(f"{name}_id", item[name]) if name in ("status", "phase") else item[name]
-    if name in ("price", "total"):
-        return float(value)
-    if name in ("name", "name_f", "name_l", "subject") and value is not None:
-        return name_key(value)
-    if name in ("email", "client_email") and value is not None:
-        return value.casefold()
-    return value
+    kinds = {"price": float, "total": float, "email": str.casefold, "client_email": str.casefold}
+    kinds |= dict.fromkeys(("name", "name_f", "name_l", "subject"), name_key)
+    return kinds[name](value) if value is not None and name in kinds else value
 
 
 def _at(item: Any, place: str) -> Any:

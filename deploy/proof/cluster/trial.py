@@ -22,7 +22,9 @@ from deploy.proof.signers import Agency, Signers
 from deploy.proof.violations import Kind, Violation
 
 SIGNERS = 4
-PROBE_SECONDS = 0.1
+PROBE_SECONDS = 0.15
+PROBES = 120
+"""Proposals that are ready to be signed when a fault begins: enough for the longest time without a signature."""
 PATIENCE_SECONDS = 60.0
 WHOLE_SECONDS = 90.0
 SETTLE_SECONDS = 10.0
@@ -62,7 +64,7 @@ class _Callers:
     """All who call while faults go on."""
 
     def __init__(self, gateways: tuple[str, str], whom: Sequence[Agency], history: History, seed: str) -> None:
-        self.signers = Signers(gateways, whom, history, seed)
+        self.signers = Signers(gateways, whom, history, seed, stock=PROBES)
         self.writers = Writers(gateways, whom)
         self.readers = Readers(gateways, whom)
 
@@ -134,6 +136,7 @@ class Trial:
         made: list[Made] = []
         try:
             for fault in faults:
+                await self._stocked(callers.signers)
                 made.append(await self._break(fault, callers))
                 self._violations += [Violation(fault.name, Kind.STUCK, each) for each in exceeded(fault, made[-1])]
                 await self._cluster.whole_within(WHOLE_SECONDS)
@@ -142,6 +145,12 @@ class Trial:
             missing = f" ({', '.join(error.evidence)})" if isinstance(error, Failure) else ""
             self._blame("the cluster becomes whole again", Kind.STUCK, f"{error}{missing}")
         return made
+
+    async def _stocked(self, signers: Signers) -> None:
+        """Wait until enough proposals are ready. Raises TimeoutError."""
+        async with asyncio.timeout(WHOLE_SECONDS):
+            while not signers.is_stocked:  # noqa: ASYNC110 - nobody sets an event for us
+                await asyncio.sleep(PROBE_SECONDS)
 
     async def _break(self, fault: Fault, callers: _Callers) -> Made:
         """Make one fault, and ask for signatures all the while, until one has come through.
