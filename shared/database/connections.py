@@ -64,7 +64,7 @@ class Connections:
         """Hang up on all other servers; those who use such a connection find it broken. Returns how many were left."""
         left = [each for each in (*self._free, *self._taken_at) if each.server != server]
         for connection in left:
-            connection.terminate()
+            connection.hang_up()
         self._free = [each for each in self._free if each.server == server]
         return len(left)
 

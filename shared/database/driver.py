@@ -52,6 +52,10 @@ class Connection(_Driver):
         # Not at once: the protocol that asks for it has something left to do with its transport.
         self._loop.call_soon(self.terminate)
 
+    def hang_up(self) -> None:
+        """End it under whoever uses it, who finds it broken, as if the server had ended it."""
+        self._transport.abort()
+
     @property
     def place(self) -> tuple[str, int]:
         """The host, or the folder of the Unix socket, and the port."""

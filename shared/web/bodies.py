@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 
 from shared.errors import InvalidInput
 from shared.web.faults import faults, faults_between, sentence
@@ -28,6 +28,12 @@ class NotJson(HTTPException):
     status_code = 415
 
 
+class CallerGone(HTTPException):
+    """The caller hung up before the end of the body: nobody reads the answer, and nothing is wrong with us."""
+
+    status_code = 400
+
+
 class JsonRequest(Request[Any, Any, Any]):
     """Decodes a handler's `data` strictly: unknown fields, nulls, numbers as they were spelled.
 
@@ -36,6 +42,14 @@ class JsonRequest(Request[Any, Any, Any]):
     resource with objects of a caller's own names, as `opt={"stored": look}`, how to find these: sent back as they are
     stored, they may be larger than the bound.
     """
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces. Raises CallerGone."""
+        try:
+            async for piece in super().stream():
+                yield piece
+        except InternalServerException as error:  # all that Litestar says of it
+            raise CallerGone(error.detail) from error
 
     async def raw_body(self) -> bytes:
         """The body as it came, if any."""

@@ -18,7 +18,8 @@ import pytest_asyncio
 from deploy.local.ports import HOST
 from deploy.provisioning import login_dsn, owner_role, provision
 from shared.database import Database, DatabaseAway
-from shared.database.errors import LINK_ERRORS
+from shared.database.connections import Connections
+from shared.database.errors import LINK_ERRORS, translated
 from shared.database.migrate import MigrationFailed, migrate
 from shared.database.primary import HEAD_START_SECONDS, Primary
 from tests.support import actors
@@ -213,6 +214,34 @@ async def test_a_service_lives_through_a_database_that_is_read_only(server: OwnP
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended == []
+
+
+async def test_a_connection_that_is_left_is_broken_at_whatever_moment(server: OwnPostgres):
+    primary = Primary(server.dsn, wait_seconds=5)
+    connections = Connections(primary.connect, size=1, wait_seconds=5)
+    broken = 0
+
+    async def use(number: int, taken: asyncio.Event) -> None:
+        connection = await connections.take()
+        taken.set()
+        try:
+            with translated():
+                for each in range(3):  # each is parsed, and then run
+                    await connection.fetch(f"select {number}, {each}, $1::text", "x")
+        finally:
+            connections.throw_away(connection)
+
+    for number in range(60):
+        using = asyncio.create_task(use(number, taken := asyncio.Event()))
+        await taken.wait()
+        for _ in range(number):
+            await asyncio.sleep(0)
+        connections.leave_all_but("another")
+        try:
+            await using
+        except DatabaseAway:
+            broken += 1
+    assert broken > 20
 
 
 async def test_a_change_is_refused_when_the_standby_has_what_was_read(server: OwnPostgres, shared_broker: Broker):

@@ -26,6 +26,8 @@ class Wire:
     def terminate(self) -> None:
         self._is_closed = True
 
+    hang_up = terminate
+
 
 class Server:
     """Opens connections when it is told to."""
