@@ -95,11 +95,14 @@ class Signers:
         """Whether as many proposals are ready as can be."""
         return self._stock.full()
 
-    async def probe(self) -> None:
-        """Sign a proposal that was written and sent before; nothing when there is none left."""
+    async def probe(self, *, once: bool = False) -> None:
+        """Sign a proposal that was written and sent before; nothing when there is none left.
+
+        `once`: by one call. Else it is asked again until it is signed: after a long outage, all of them at once.
+        """
         if not self._stock.empty():
             agency, proposal = self._stock.get_nowait()
-            await self._insist(agency, proposal)
+            await (self._ask(agency, proposal) if once else self._insist(agency, proposal))
 
     def end(self) -> None:
         """No new proposals from now on."""

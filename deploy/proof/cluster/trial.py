@@ -182,7 +182,7 @@ class Trial:
         return made
 
     async def _probe(self, signers: Signers) -> None:
-        probe = asyncio.create_task(signers.probe())
+        probe = asyncio.create_task(signers.probe(once=True))
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
         await asyncio.sleep(PROBE_SECONDS)
