@@ -131,7 +131,12 @@ class Cluster:
 
     async def missing(self) -> list[str]:
         """What is not as it is when nothing is broken: an endpoint, a standby, a stream on three with its leader."""
-        faults = [f"{each.service} on {each.host.name}" for each in self.endpoints.all if not each.is_listed]
+        ready = await asyncio.gather(*(each.probe() for each in self.endpoints.all))  # a list may be some seconds old
+        faults = [
+            f"{each.service} on {each.host.name}"
+            for each, is_ready in zip(self.endpoints.all, ready, strict=True)
+            if not (is_ready and each.is_listed)
+        ]
         if not await self.databases.whole():
             faults.append(f"a standby of {self.databases.primary.host.name}")
         return faults + await self._missing_of_streams()
