@@ -12,7 +12,8 @@ from deploy.proof.cluster import endpoints
 from deploy.proof.cluster.broker_faults import kill_broker
 from deploy.proof.cluster.callers import longest_gap
 from deploy.proof.cluster.command import _in_order  # pyright: ignore[reportPrivateUsage]
-from deploy.proof.cluster.endpoints import Endpoint
+from deploy.proof.cluster.controls import _need_everything  # pyright: ignore[reportPrivateUsage]
+from deploy.proof.cluster.endpoints import Endpoint, Endpoints
 from deploy.proof.cluster.faults import FAULTS, Fault
 from deploy.proof.cluster.promises import DRAFT, SENT, Written, broken
 from deploy.proof.cluster.trial import Made, exceeded
@@ -56,6 +57,19 @@ def test_a_good_answer_between_bad_ones_begins_the_count_anew() -> None:
     for is_ready in (True, False, False, True, False, False):
         endpoint.heed(is_ready=is_ready)
     assert endpoint.is_listed
+
+
+def test_the_control_takes_all_gateways_out_when_one_service_is() -> None:
+    there = Endpoints([], {}, 8000)
+    gateway, orders, identity = (Endpoint(name, None, 1) for name in ("gateway", "orders", "identity"))  # type: ignore[arg-type]
+    there.all, there.gateways = [gateway, orders, identity], [gateway]
+    assert gateway.needs(), "without the control it needs nothing"
+    _need_everything(there)
+    seen: list[bool] = []
+    for orders.is_listed, identity.is_listed in ((False, True), (True, True), (True, False)):
+        seen.append(gateway.needs())
+    assert seen == [False, True, False]
+    assert (gateway.path, orders.path, identity.path) == ("/health/ready", "/health", "/health")
 
 
 def test_probes_are_those_of_the_manifests() -> None:

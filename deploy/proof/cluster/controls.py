@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
-from deploy.proof.cluster.secrets import GATEWAY_METRICS_PORT
+from deploy.proof.cluster.endpoints import Endpoints
 from deploy.proof.cluster.stack import Cluster
 from shared.database.errors import LINK_ERRORS
 
@@ -40,10 +40,7 @@ async def applied(control: Control | None, cluster: Cluster) -> AsyncIterator[No
         case Control.CANCEL:
             canceller = asyncio.create_task(_cancel_waiting(cluster))
         case Control.READINESS:
-            for endpoint in cluster.endpoints.all:
-                endpoint.path = "/health"
-            for gateway in cluster.endpoints.gateways:  # its public door does not tell
-                gateway.probe_port = GATEWAY_METRICS_PORT
+            _need_everything(cluster.endpoints)
         case None:
             pass
     try:
@@ -60,3 +57,13 @@ async def _cancel_waiting(cluster: Cluster) -> None:
         for instance in cluster.databases.instances:
             with suppress(*LINK_ERRORS):
                 await instance.value(_CANCEL)
+
+
+def _need_everything(endpoints: Endpoints) -> None:
+    """A service's replica is ready while all that it needs is there; a gateway, while a replica of each service is."""
+    services = [each for each in endpoints.all if each not in endpoints.gateways]
+    for each in services:
+        each.path = "/health"
+    names = {each.service for each in services}
+    for gateway in endpoints.gateways:
+        gateway.needs = lambda: names == {each.service for each in services if each.is_listed}

@@ -34,7 +34,8 @@ class Endpoint:
         self.port = port
         self.path = path
         """What is asked: 200 is yes."""
-        self.probe_port = port
+        self.needs: Callable[[], bool] = lambda: True
+        """What else has to be there for it to be ready: nothing, unless a control has it so."""
         self.is_listed = False
         self.delisted = 0
         """How often it was taken out."""
@@ -46,10 +47,10 @@ class Endpoint:
         request = f"GET {self.path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n".encode()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                reader, writer = await self.host.connect(self.host.address, self.probe_port)
+                reader, writer = await self.host.connect(self.host.address, self.port)
                 try:
                     writer.write(request)
-                    return b" 200 " in await reader.readline()
+                    return b" 200 " in await reader.readline() and self.needs()
                 finally:
                     writer.close()
         except (OSError, TimeoutError, ValueError):

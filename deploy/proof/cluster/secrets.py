@@ -14,7 +14,6 @@ BROKER_PORT = 4222
 DATABASE_PORT = 5432
 SERVICE_PORTS = {name: 8101 + number for number, name in enumerate(SERVICES)}
 GATEWAY_PORT = 8000
-GATEWAY_METRICS_PORT = 8001
 
 
 class Site:
@@ -69,7 +68,7 @@ class Site:
             "SERX_LOG_LEVEL": "info",
         }
         if process == "gateway":
-            own |= {"SERX_RATE_LIMIT": "0", "SERX_METRICS_PORT": str(GATEWAY_METRICS_PORT)}
+            own["SERX_RATE_LIMIT"] = "0"
             for name, port in SERVICE_PORTS.items():
                 own[f"SERX_{name.upper()}_URL"] = ",".join(f"http://{each.address}:{port}" for each in self.running)
                 own[f"SERX_{name.upper()}_KEY"] = self._keys[name]
