@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.failure import Failure
+from deploy.proof.cluster.kernel import NEW_MOUNTS, run, unshare
 
-_NEW_MOUNTS = 0x00020000
 _SIZE = "8g"
 """More than a run of hours writes; only what is written takes memory."""
 _ROOM_BYTES = 64 * 1024
@@ -28,7 +26,7 @@ class Disks:
     def make(self, folder: Path) -> None:
         """Have `folder`, which is made, on a disk of its own. Raises Failure."""
         folder.mkdir(mode=0o711)
-        _run("mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=711", "serx", str(folder))
+        run("mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=711", "serx", str(folder))
         self._folders.append(folder)
 
     def fill(self, folder: Path) -> None:
@@ -37,7 +35,7 @@ class Disks:
             space = os.statvfs(folder)
             used = (space.f_blocks - space.f_bfree) * space.f_frsize
             try:
-                _run("mount", "-o", f"remount,size={used + number * _ROOM_BYTES}", str(folder))
+                run("mount", "-o", f"remount,size={used + number * _ROOM_BYTES}", str(folder))
             except Failure:  # something was written meanwhile
                 if number == _TRIES:
                     raise
@@ -46,21 +44,21 @@ class Disks:
 
     def free(self, folder: Path) -> None:
         """There is room again. Raises Failure."""
-        _run("mount", "-o", f"remount,size={_SIZE}", str(folder))
+        run("mount", "-o", f"remount,size={_SIZE}", str(folder))
 
     def keep(self) -> None:
         """Leave what is on them in their folders, on the disk below. Raises Failure."""
         for folder in self._folders:
             kept = folder.with_suffix(".kept")
             shutil.copytree(folder, kept, symlinks=True)
-            _run("umount", str(folder))
+            run("umount", str(folder))
             folder.rmdir()
             kept.rename(folder)
         self._folders.clear()
 
     def close(self) -> None:
         for folder in self._folders:
-            _run("umount", "--lazy", str(folder))
+            run("umount", "--lazy", str(folder))
 
 
 @contextmanager
@@ -69,20 +67,10 @@ def disks() -> Iterator[Disks]:
 
     Raises Failure where that is not possible.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_NEW_MOUNTS):
-        reason = os.strerror(ctypes.get_errno())
-        raise Failure(f"Disks of the proof's own need mounts, and there can be none here ({reason}).")
-    _run("mount", "--make-rprivate", "/")
+    unshare(NEW_MOUNTS, "Disks of the proof's own need mounts")
+    run("mount", "--make-rprivate", "/")
     made = Disks()
     try:
         yield made
     finally:
         made.close()
-
-
-def _run(*command: str) -> None:
-    words: Sequence[str] = command
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"The proof's disks could not be made: {' '.join(words)}", done.stderr.splitlines())

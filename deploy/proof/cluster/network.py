@@ -20,8 +20,8 @@ from contextlib import ExitStack, contextmanager
 from enum import Enum
 
 from deploy.failure import Failure
+from deploy.proof.cluster.kernel import NEW_NET, run, unshare
 
-_NEW_NET = 0x40000000
 _PR_SET_PDEATHSIG = 1
 _NOBODY = "02:00:00:00:00:01"
 _NETEM = ("netem", "delay", "40ms", "20ms", "loss", "5%")
@@ -125,14 +125,14 @@ class Network:
         for prefix, device in _ends(host):
             words = ("tc", "qdisc", "replace", "dev", device, "root")
             try:
-                _run((*prefix, *words, *_NETEM))
+                run(*prefix, *words, *_NETEM)
             except Failure:
-                _run((*prefix, *words, *_NARROW))
+                run(*prefix, *words, *_NARROW)
 
     def quicken(self, host: Host) -> None:
         """Undo `slow`."""
         for prefix, device in _ends(host):
-            _run((*prefix, "tc", "qdisc", "delete", "dev", device, "root"))
+            run(*prefix, "tc", "qdisc", "delete", "dev", device, "root")
 
 
 def is_supported() -> bool:
@@ -150,10 +150,7 @@ def network(count: int) -> Iterator[Network]:
         raise Failure(
             "Hosts of the proof's own need Linux, root, `ip` and `tc` (iproute2), `nsenter` and `mount` (util-linux)."
         )
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_NEW_NET):
-        reason = os.strerror(ctypes.get_errno())
-        raise Failure(f"Hosts of the proof's own need network namespaces, and there can be none here ({reason}).")
+    unshare(NEW_NET, "Hosts of the proof's own need network namespaces")
     _ip("link", "set", "lo", "up")
     for lane in Lane:
         _ip("link", "add", lane.device, "address", _hardware(lane, OUTSIDE), "type", "bridge")
@@ -173,7 +170,7 @@ def network(count: int) -> Iterator[Network]:
 
 
 def _plug_in(host: Host) -> None:
-    _run(host.command(("ip", "link", "set", "lo", "up")))
+    run(*host.command(("ip", "link", "set", "lo", "up")))
     for lane in Lane:
         here = f"{host.name}{lane.device}"
         _ip("link", "add", here, "type", "veth", "peer", "name", lane.device, "netns", str(host.pid))
@@ -183,7 +180,7 @@ def _plug_in(host: Host) -> None:
             ("address", "add", f"{lane.address(host.number)}/24", "dev", lane.device),
             ("link", "set", lane.device, "up"),
         ):
-            _run(host.command(("ip", *words)))
+            run(*host.command(("ip", *words)))
 
 
 def _ends(host: Host) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -195,7 +192,7 @@ def _ends(host: Host) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _neighbour(one: Host, other: Host, lane: Lane, hardware: str) -> None:
     words = ("neigh", "replace", lane.address(other.number), "lladdr", hardware, "dev", lane.device, "nud", "permanent")
-    _run(one.command(("ip", *words)))
+    run(*one.command(("ip", *words)))
 
 
 def _hardware(lane: Lane, number: int) -> str:
@@ -203,24 +200,18 @@ def _hardware(lane: Lane, number: int) -> str:
 
 
 def _ip(*words: str) -> None:
-    _run(("ip", *words))
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"The proof's network could not be made: {' '.join(command)}", done.stderr.splitlines())
+    run("ip", *words)
 
 
 def _hold() -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if libc.unshare(_NEW_NET):
+    if libc.unshare(NEW_NET):
         os._exit(1)
 
 
 def _enter(path: str) -> None:
     """The calling thread stands in that network from now on, and so do the sockets that it makes."""
     with open(path, "rb") as namespace:  # noqa: PTH123 - a thread's beginning
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _NEW_NET):
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), NEW_NET):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
