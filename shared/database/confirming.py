@@ -1,4 +1,4 @@
-"""Whether the server is still the primary: what it said before counts when a write made afterwards has its standby."""
+"""Whether the server is still the primary: what was read there holds if a write made afterwards reaches the standby."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change is refused by what the database says now, not by what it said before another took over.
+"""A change is refused because of rows only while their server is still the primary.
 
 A primary that is cut off goes on showing its rows. To refuse a change because of them (no such proposal, signed before)
 would be untrue, once the other side has gone on without it. So a refusal goes out when a small write, made after it was
@@ -13,12 +13,12 @@ from typing import Any, Final
 from litestar import Request
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from shared.database import Database, DatabaseAway
+from shared.database import Database, DatabaseAway, DatabaseBusy
 from shared.web import problems
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-BY_ROWS: Final = frozenset({403, 404, 409, 410, 412, 422})
-"""Statuses that may be a database's words; the others are said of the request alone."""
+BY_ROWS: Final = frozenset({404, 409, 412, 422})
+"""Refusals that depend on rows; all others depend on the request and its caller alone."""
 
 
 def true_refusals(app: ASGIApp) -> ASGIApp:
@@ -38,9 +38,9 @@ def true_refusals(app: ASGIApp) -> ASGIApp:
             if message["type"] == "http.response.start" and message["status"] in BY_ROWS:
                 try:
                     await confirm()
-                except DatabaseAway as error:
+                except (DatabaseAway, DatabaseBusy) as error:
                     is_replaced = True
-                    await _say(error, scope, receive, send)
+                    await _answer(error, scope, receive, send)
                     return
             await send(message)
 
@@ -49,7 +49,7 @@ def true_refusals(app: ASGIApp) -> ASGIApp:
     return call
 
 
-async def _say(error: Exception, scope: HTTPScope, receive: Receive, send: Send) -> None:
+async def _answer(error: Exception, scope: HTTPScope, receive: Receive, send: Send) -> None:
     request = Request[Any, Any, Any](scope, receive)
     response = problems.answer(request, error).to_asgi_response(app=None, request=request)
     await response(scope, receive, send)
