@@ -115,7 +115,7 @@ def authorization(server: NatsServer) -> str:
 
 
 def routing(password: str, places: Sequence[str]) -> str:
-    """The part of `cluster` that says who may be a route and where all servers are, for servers as `authorization` has.
+    """The part of `cluster` with the login of routes and the places of all servers, for the chart's own servers.
 
     Every server can have the same: it leaves itself out.
     """

@@ -23,7 +23,7 @@ from services.proposals.views import SignReport
 STOCK = 20
 """Proposals that are kept ready for whoever wants to know how soon one can be signed."""
 STOCKERS = 3
-"""Who write them: one of them may wait for a gateway that says nothing."""
+"""Tasks that write these proposals: one of them may wait for a silent gateway."""
 THINK_SECONDS = 0.15
 """At the longest, between two proposals of one signer."""
 AGAIN_SECONDS = 0.05

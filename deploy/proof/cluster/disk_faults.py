@@ -18,7 +18,7 @@ async def fill_primary(cluster: Cluster, chance: random.Random) -> str:
 
 
 async def fill_broker(cluster: Cluster, chance: random.Random) -> str:
-    """Of the broker that leads the streams. NATS writes again only after a restart, as docs/operations.md says."""
+    """Of the broker that leads the streams. NATS writes again only after a restart (docs/operations.md)."""
     host = await cluster.leader("COMMANDS") or chance.choice(cluster.hosts)
     await _full(cluster, cluster.store_of(host), chance)
     await cluster.brokers[host.name].restart()

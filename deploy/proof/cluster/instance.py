@@ -51,7 +51,7 @@ _SETTINGS = {
 }
 
 _SILENCE = "tcp_user_timeout=5000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
-"""Of a connection to a primary: one that says nothing is left after 5 s."""
+"""Of a connection to a primary: a silent one is closed after 5 s."""
 
 
 class Programs(msgspec.Struct, frozen=True):

@@ -36,7 +36,7 @@ ROUTE_PORT = 6222
 MONITOR_PORT = 8222
 READY_SECONDS = 120.0
 SLOW_SECONDS = 5.0
-"""What is missing for longer is told."""
+"""What is missing for longer goes into the log."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -114,13 +114,13 @@ class Cluster:
 
     async def whole_within(self, seconds: float) -> None:
         """Wait until nothing is missing. Raises Failure with what is, when that takes longer."""
-        began, said = time.monotonic(), list[str]()
+        began, logged = time.monotonic(), list[str]()
         while faults := await self.missing():
             if time.monotonic() - began > seconds:
                 raise Failure(f"The cluster is not whole after {seconds:.0f} s.", faults)
-            if faults != said and time.monotonic() - began > SLOW_SECONDS:
+            if faults != logged and time.monotonic() - began > SLOW_SECONDS:
                 self._say(f"missing: {', '.join(faults)}")
-                said = faults
+                logged = faults
             await asyncio.sleep(0.5)
 
     async def listed(self) -> None:
